@@ -1,0 +1,182 @@
+package analyzer
+
+import "net/netip"
+
+// Side is one end of a flow: an index that follows address order and never
+// changes. Which side opened the flow is learnt (Flow.Client).
+type Side uint8
+
+// NoSide stands where a thing concerns no side in particular.
+const NoSide Side = 2
+
+// Peer returns the other side.
+func (s Side) Peer() Side { return s ^ 1 }
+
+// Basis says on what evidence a state or transition is claimed.
+type Basis uint8
+
+// The bases. What a side has sent is proof; what was sent to it is a promise;
+// what no segment says is assumed.
+const (
+	Observed Basis = iota
+	Inferred
+	Assumed
+)
+
+var basisNames = [...]string{"observed", "inferred", "assumed"}
+
+// String returns the name that every output uses.
+func (b Basis) String() string { return basisNames[b] }
+
+// Transition is one side's change of state. A withdrawn one stays in the
+// record, marked; the believed history is the record without them.
+type Transition struct {
+	Side     Side
+	From, To State
+	Trigger  Event
+	Basis    Basis
+	Time     int64  // of the segment that made it, ns since 1970-01-01 UTC
+	Frame    uint64 // that segment's frame; 0 for a timeout
+
+	// An inferred transition becomes confirmed, or withdrawn.
+	ConfirmedAt    int64
+	ConfirmedFrame uint64 // 0: not confirmed
+	Withdrawn      string // why it was taken back; empty: it was not
+	WithdrawnFrame uint64
+}
+
+// Certain reports whether the side's own segments prove the transition.
+func (t *Transition) Certain() bool {
+	return t.Basis == Observed || t.ConfirmedFrame != 0
+}
+
+// Key names an address and port pair, the lower endpoint first, so that both
+// directions of a connection have one key. It is comparable and holds no
+// pointer.
+type Key struct {
+	Addr [2]Addr
+	Port [2]uint16
+}
+
+// HandshakeResult says how the opening went.
+type HandshakeResult uint8
+
+// The results of a handshake, as interface.md names them.
+const (
+	HandshakeMidstream HandshakeResult = iota // the capture did not see it
+	HandshakeUnanswered
+	HandshakeHalfOpen
+	HandshakeEstablished
+	HandshakeRefused
+	HandshakeAborted
+	HandshakeRejectedICMP
+)
+
+var handshakeNames = [...]string{
+	"midstream", "unanswered", "half-open", "established", "refused", "aborted", "rejected-icmp",
+}
+
+// String returns the name that every output uses.
+func (r HandshakeResult) String() string { return handshakeNames[r] }
+
+// Tap says where the capture was taken, as the handshake's round trip shows.
+type Tap uint8
+
+// The places of a tap: a side's half of the round trip is no more than a
+// tenth of the whole, or neither is.
+const (
+	TapUnknown Tap = iota
+	TapNearClient
+	TapNearServer
+	TapMiddle
+)
+
+var tapNames = [...]string{"", "near-client", "near-server", "middle"}
+
+// String returns the name that every output uses; empty when unknown.
+func (t Tap) String() string { return tapNames[t] }
+
+// Handshake summarises the opening of a flow.
+type Handshake struct {
+	Result HandshakeResult
+	// The round trip as the tap saw it, ns, and its two halves: tap to server
+	// and back (SYN to SYN+ACK), tap to client and back (SYN+ACK to ACK).
+	// Negative when not known.
+	RTT, RTTServer, RTTClient         int64
+	Tap                               Tap
+	SYNRetransmits, SYNACKRetransmits int
+}
+
+// CloseResult says how far the closing of a flow went.
+type CloseResult uint8
+
+// The results of a close, as interface.md names them.
+const (
+	CloseOpen CloseResult = iota
+	CloseClosed
+	CloseHalfClosed
+	CloseClosing
+	CloseReset
+	CloseAborted
+	CloseUnknown
+)
+
+var closeNames = [...]string{"open", "closed", "half-closed", "closing", "reset", "aborted", "unknown"}
+
+// String returns the name that every output uses.
+func (r CloseResult) String() string { return closeNames[r] }
+
+// CloseBy says what began the close.
+type CloseBy uint8
+
+// What can begin a close.
+const (
+	CloseByNothing CloseBy = iota
+	CloseByFIN
+	CloseByRST
+	CloseByICMP
+	CloseByTimeout
+)
+
+var closeByNames = [...]string{"", "FIN", "RST", "ICMP", "timeout"}
+
+// String returns the name that every output uses; empty when nothing did.
+func (b CloseBy) String() string { return closeByNames[b] }
+
+// Close summarises the end of a flow.
+type Close struct {
+	Result       CloseResult
+	ActiveCloser Side // who sent the first FIN or RST; NoSide when nobody did
+	By           CloseBy
+	Duration     int64 // from the first FIN or RST to the last change of state or the flow's end, ns
+}
+
+// Counters count one side's own segments.
+type Counters struct {
+	Segments          uint64 // all, capture duplicates left out
+	Bytes             uint64 // payload octets, each counted once
+	Retransmitted     uint64 // segments that repeat sequence space
+	OutOfOrder        uint64
+	DuplicateACK      uint64
+	KeepAlive         uint64
+	ZeroWindow        uint64
+	Resets            uint64
+	SYN               uint64
+	FIN               uint64
+	CaptureDuplicates uint64 // the same packet recorded again
+	CaptureLostBytes  uint64 // acknowledged by the peer and never captured
+}
+
+// Negotiated are the options that a side's SYN or SYN+ACK offered.
+type Negotiated struct {
+	Known bool // the SYN was captured, whole
+	Options
+}
+
+// Addr returns the address and port of a side.
+func (f *Flow) Addr(s Side) netip.AddrPort {
+	return netip.AddrPortFrom(f.Key.Addr[s].Netip(), f.Key.Port[s])
+}
+
+// Server returns the side that did not open the flow.
+func (f *Flow) Server() Side { return f.Client.Peer() }
