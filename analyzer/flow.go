@@ -180,3 +180,47 @@ func (f *Flow) Addr(s Side) netip.AddrPort {
 
 // Server returns the side that did not open the flow.
 func (f *Flow) Server() Side { return f.Client.Peer() }
+
+// Flow is one TCP connection: one incarnation of an address and port pair.
+// A Flow passed to a callback is valid during the call only; its memory is
+// used again.
+type Flow struct {
+	Number     int // in the order of the flows' first frames, from 0
+	Key        Key
+	Link       uint32 // Segment.Link of the first frame
+	Client     Side
+	Guessed    bool // who is the client is a guess: no SYN was captured
+	ReplacedBy int  // number of the flow that took over the address pair, or -1
+
+	Start, End            int64 // time of the first and last frame, ns since 1970-01-01 UTC
+	FirstFrame, LastFrame uint64
+	Frames                uint64
+	Now                   int64 // the capture's clock when the flow was handed on
+
+	Sides       [2]Endpoint
+	Transitions []Transition
+	Handshake   Handshake
+	Close       Close
+	Findings    []Finding
+	Remarks     []Remark
+
+	tracked
+}
+
+// InState returns for how long a side has been in its state when the flow was
+// handed on, ns; negative when the capture does not say since when.
+func (f *Flow) InState(s Side) int64 {
+	if since := f.Sides[s].Since; since != 0 {
+		return f.Now - since
+	}
+	return -1
+}
+
+// Silent returns for how long a side has sent nothing, ns; negative when it
+// never sent anything.
+func (f *Flow) Silent(s Side) int64 {
+	if last := f.Sides[s].LastSent; last != 0 {
+		return f.Now - last
+	}
+	return -1
+}

@@ -1,0 +1,5 @@
+package analyzer
+
+// Detectors is the one list of all findings: a new one is a file and a line
+// here.
+var Detectors = []*Detector{}
