@@ -1,16 +1,362 @@
 package analyzer
 
+import "time"
+
 // Endpoint is one side of a flow as the tap can know it.
+//
+// What the side has sent is proof and moves its proven state. What was sent to
+// it is a promise and waits in its inbox until the side's own segments prove
+// or disprove it. The believed state is the proven one walked through the
+// inbox:
+//
+//	proven ──inbox[0]──► ? ──inbox[1]──► ? … = State
 type Endpoint struct {
-	State     State // the believed state: the proven one walked through the inbox
-	Basis     Basis // of State; Observed when its last transition is proved
+	State     State // the believed state
+	Basis     Basis // of State; Observed when its last transition is certain
 	Since     int64 // when State began, ns since 1970-01-01 UTC; 0 when not known
 	LastSent  int64 // time of its last segment; 0 when it sent none
 	LastFrame uint64
 	LastData  int64 // time of its last new payload; 0 when it sent none
 	Counters  Counters
 	Offered   Negotiated
+
+	proven      State
+	provenBasis Basis
+	provenSince int64
+	inbox       []input
+
+	timeWait int64 // when 2 MSL last began; 0: with Since
+	base     Seq   // what relative numbers count from
+	hasBase  bool
+	ackAtFIN Seq // what it had acknowledged when it sent its FIN
+
+	sender
+	receiver
 }
 
-// tracked is what only the tracker needs of a flow.
-type tracked struct{}
+// sender is what the tap has seen a side send. Everything in [isn, contig) has
+// gone past the tap or was acknowledged; nxt is the highest number sent; spans
+// lie between the two.
+type sender struct {
+	isn, nxt, contig Seq
+	started          bool // nxt and contig mean something
+	hasISN           bool
+	spans            spanSet
+
+	fin       Seq  // number of its FIN
+	hasFIN    bool // a FIN counts: seen, or assumed
+	finSeen   bool // and it was captured
+	finPassed bool // its peer's inbox has it
+	ended     bool // all of its data is known to be sent: no more can follow a seen FIN
+
+	// mayHaveFIN: up to nxt some octets went unseen, and the last of them may
+	// be a FIN. Whoever sends a FIN of its own after acknowledging them is in
+	// FIN_WAIT_1 or in LAST_ACK.
+	mayHaveFIN bool
+	partial    bool // its last payload continues in IP fragments not seen as TCP
+
+	tsMax  uint32 // highest TSVal sent
+	hasTS  bool
+	resent resends
+	copies copyRing
+}
+
+// receiver is what a side has told of its receiving half.
+type receiver struct {
+	ack        Seq
+	hasACK     bool
+	window     uint32 // last one, scaled
+	maxWindow  uint32 // highest so far, scaled
+	shift      uint8
+	shiftKnown bool
+	badSYNACK  Seq // ACK of a SYN+ACK to it that acknowledged no SYN of its own
+	hasBad     bool
+
+	rtt      int64 // shortest time from a segment past the tap to its ACK from here; 0: none yet
+	rttEnd   Seq
+	rttStart int64 // 0: no segment is being timed
+
+	// Segments that obliged it to answer, since it last spoke.
+	obliging   int
+	obligingAt int64
+	broken     [NumEvents]bool // promises that it has broken before
+}
+
+// resends remembers when a side last repeated a control segment, to know when
+// to expect the next: timers back off by doubling (RFC 6298 5.5).
+type resends struct {
+	last     int64
+	interval int64
+}
+
+func (r *resends) sent(now int64) {
+	if r.last != 0 {
+		r.interval = now - r.last
+	}
+	r.last = now
+}
+
+// input is one thing that went past the tap towards a side, or that the side
+// itself did in a way that something later may belie.
+type input struct {
+	on    Event
+	basis Basis // Inferred, or Assumed when no segment says it
+	hold  hold
+	until int64 // for holdSilence: when it counts
+
+	// The side's ACK of end proves the input; a TSEcr at or after the copy's
+	// TSVal does where that was new.
+	end    Seq
+	hasEnd bool
+
+	first, prev, last passing // copies of the segment
+	trans             int     // its transition in Flow.Transitions; -1: it made none
+}
+
+// passing is one copy of a segment going past the tap.
+type passing struct {
+	time  int64
+	frame uint64
+	ts    uint32
+	newTS bool // ts was above everything its sender had sent
+}
+
+// hold says when an input is not believed for now.
+type hold uint8
+
+const (
+	holdNot     hold = iota
+	holdProof        // only a proof makes it count: the path to the side looks dark
+	holdSilence      // the side broke such a promise: proof, or silence past `until`
+	holdEnd          // silence to the capture's end (RFC 5961 3.2, no challenge ACK seen)
+)
+
+// Without a sample of the round trip, this is taken for twice its length.
+const defaultThreshold = int64(50 * time.Millisecond)
+
+// darkAfter is how long a side may leave obliging segments unanswered, beyond
+// the threshold: the longest delayed ACK of today's stacks (RFC 9293 3.8.6.3
+// allows 500 ms, stacks take 40 to 200).
+const darkAfter = int64(200 * time.Millisecond)
+
+// threshold is how long after a copy of a segment passed the tap the side's
+// next segments tell whether it arrived: twice the shortest round trip from
+// the tap to the side, plus 1 ms.
+func (e *Endpoint) threshold() int64 {
+	if e.rtt == 0 {
+		return defaultThreshold
+	}
+	return 2*e.rtt + int64(time.Millisecond)
+}
+
+// dark reports whether the side, which the tap can see, has left two or more
+// segments unanswered that receivers answer at once (RFC 9293 3.10.7.4).
+func (e *Endpoint) dark(now int64) bool {
+	return e.LastSent != 0 && e.obliging >= 2 && now-e.obligingAt > e.threshold()+darkAfter
+}
+
+// oblige notes a segment to the side that it must answer.
+func (e *Endpoint) oblige(now int64) {
+	if e.obliging == 0 {
+		e.obligingAt = now
+	}
+	e.obliging++
+}
+
+// counts reports whether the walk believes an input that meets a side in
+// state st.
+func (in *input) counts(st State) bool {
+	switch in.hold {
+	case holdNot:
+		return true
+	case holdProof:
+		// A FIN repeated into silence was lost beyond the tap, or its ACK
+		// before it. Only the story that accuses the application of not
+		// closing needs proof; for the others the peer's FIN ends the matter.
+		return in.on == RcvFIN && st != Established && st != SynReceived
+	}
+	return false
+}
+
+// find returns the place of the first input of that kind in the inbox, or -1.
+func (e *Endpoint) find(on Event) int {
+	for i := range e.inbox {
+		if e.inbox[i].on == on {
+			return i
+		}
+	}
+	return -1
+}
+
+// again notes a further copy of an input.
+func (in *input) again(p passing) {
+	if in.last.frame == p.frame {
+		return
+	}
+	in.prev, in.last = in.last, p
+}
+
+// pick returns the copy that the side's answer x shows to have arrived: the
+// one whose TSVal it echoes, else the latest that is at least a shortest round
+// trip old. The ACK of a SYN keeps its first copy.
+func (in *input) pick(x *Segment, rtt int64) passing {
+	if in.on == RcvACKofSYN || in.last.frame == in.first.frame {
+		return in.first
+	}
+	for _, c := range [...]passing{in.last, in.prev, in.first} {
+		if c.frame == 0 {
+			continue
+		}
+		if x.Options.Set&OptTimestamps != 0 && c.ts != 0 {
+			if int32(x.Options.TSEcr-c.ts) >= 0 {
+				return c
+			}
+		} else if x.Time-c.time >= rtt {
+			return c
+		}
+	}
+	return in.first
+}
+
+// rewalk walks the side's proven state through its inbox, and makes the record
+// say so: transitions that no longer follow are withdrawn for the reason
+// given, new ones are added.
+func (f *Flow) rewalk(s Side, why string, frame uint64) {
+	e := &f.Sides[s]
+	st, basis, since := e.proven, e.provenBasis, e.provenSince
+	for i := range e.inbox {
+		in := &e.inbox[i]
+		to := Unknown
+		if in.counts(st) {
+			to = next[st][in.on]
+		}
+		if in.trans >= 0 {
+			if tr := &f.Transitions[in.trans]; to == Unknown || tr.From != st || tr.To != to {
+				tr.withdraw(why, frame)
+				in.trans = -1
+			}
+		}
+		if to == Unknown {
+			continue
+		}
+		if in.trans < 0 {
+			in.trans = f.record(Transition{Side: s, From: st, To: to, Trigger: in.on,
+				Basis: in.basis, Time: in.first.time, Frame: in.first.frame})
+		}
+		st, basis, since = to, in.basis, f.Transitions[in.trans].Time
+	}
+	e.State, e.Basis, e.Since = st, basis, since
+}
+
+func (t *Transition) withdraw(why string, frame uint64) {
+	t.Withdrawn, t.WithdrawnFrame = why, frame
+}
+
+func (f *Flow) record(t Transition) int {
+	f.Transitions = append(f.Transitions, t)
+	return len(f.Transitions) - 1
+}
+
+// begin sets where a side stands before its first event. It is no transition.
+func (f *Flow) begin(s Side, st State, b Basis, since int64) {
+	e := &f.Sides[s]
+	e.proven, e.provenBasis, e.provenSince = st, b, since
+	f.rewalk(s, "", 0)
+}
+
+// move takes an event that is certain, or that is assumed for good: the only
+// way in which a proven state changes, but for prove.
+func (f *Flow) move(s Side, on Event, b Basis, p passing) bool {
+	e := &f.Sides[s]
+	to := next[e.proven][on]
+	if to == Unknown {
+		return false
+	}
+	f.record(Transition{Side: s, From: e.proven, To: to, Trigger: on, Basis: b, Time: p.time, Frame: p.frame})
+	e.proven, e.provenBasis, e.provenSince = to, b, p.time
+	f.rewalk(s, on.String()+" instead", p.frame)
+	return true
+}
+
+// queue adds an input to a side's inbox.
+func (f *Flow) queue(s Side, in input) {
+	e := &f.Sides[s]
+	in.trans = -1
+	e.inbox = append(e.inbox, in)
+	f.rewalk(s, "", in.first.frame)
+}
+
+// prove takes the first n inputs of a side for good: x, which the side sent,
+// shows that they reached it. What it sent or received of RSTs among them is
+// belied, since it goes on.
+func (f *Flow) prove(s Side, n int, x *Segment) {
+	e := &f.Sides[s]
+	for i := range n {
+		in := &e.inbox[i]
+		to := next[e.proven][in.on]
+		if in.on == RcvRST || in.on == SndRST || in.on == Timeout || in.on == RcvICMP {
+			if x.Flags&RST == 0 {
+				f.drop(in, "the side goes on", x.Frame)
+				continue
+			}
+		}
+		if to == Unknown {
+			f.drop(in, "", x.Frame)
+			continue
+		}
+		f.confirm(s, in, to, x)
+	}
+	e.inbox = append(e.inbox[:0], e.inbox[n:]...)
+	f.rewalk(s, "", x.Frame)
+}
+
+// confirm makes one input's transition certain, at the copy that x shows.
+func (f *Flow) confirm(s Side, in *input, to State, x *Segment) {
+	e := &f.Sides[s]
+	if in.trans >= 0 {
+		if tr := &f.Transitions[in.trans]; tr.From != e.proven || tr.To != to {
+			f.drop(in, "", x.Frame)
+		}
+	}
+	c := in.pick(x, e.rtt)
+	if in.trans < 0 {
+		in.trans = f.record(Transition{Side: s, From: e.proven, To: to, Trigger: in.on, Basis: in.basis})
+	}
+	tr := &f.Transitions[in.trans]
+	tr.Time, tr.Frame = c.time, c.frame
+	tr.ConfirmedAt, tr.ConfirmedFrame = x.Time, x.Frame
+	e.proven, e.provenBasis, e.provenSince = to, Observed, c.time
+}
+
+// drop withdraws what an input had moved.
+func (f *Flow) drop(in *input, why string, frame uint64) {
+	if in.trans >= 0 {
+		f.Transitions[in.trans].withdraw(why, frame)
+		in.trans = -1
+	}
+}
+
+// remove takes input i back: it never reached the side, or never was.
+func (f *Flow) remove(s Side, i int, why string, frame uint64) {
+	e := &f.Sides[s]
+	f.drop(&e.inbox[i], why, frame)
+	e.inbox = append(e.inbox[:i], e.inbox[i+1:]...)
+	f.rewalk(s, why, frame)
+}
+
+// release lets inputs count that were held until the side had been silent for
+// long enough. atEnd says that nothing more can come from it.
+func (f *Flow) release(s Side, now int64, atEnd bool) {
+	e := &f.Sides[s]
+	changed := false
+	for i := range e.inbox {
+		in := &e.inbox[i]
+		if in.hold == holdSilence && now > in.until || in.hold == holdEnd && atEnd {
+			in.hold = holdNot
+			changed = true
+		}
+	}
+	if changed {
+		f.rewalk(s, "", 0)
+	}
+}

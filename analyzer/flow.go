@@ -203,6 +203,7 @@ type Flow struct {
 	Close       Close
 	Findings    []Finding
 	Remarks     []Remark
+	Unreached   Unreachable // the last ICMP error that quoted it; Frame 0: none did
 
 	tracked
 }

@@ -1,6 +1,10 @@
 package analyzer
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Config says how a Tracker works. The zero value works.
 type Config struct {
@@ -10,10 +14,13 @@ type Config struct {
 	// calls it stuck; nil is DefaultLimits of the profile.
 	Stuck *Limits
 	// MaxFlows bounds the flows held at once; 0 is DefaultMaxFlows. Beyond
-	// it the flow that has been quiet the longest is handed on early.
+	// it the flow that has waited longest is handed on early: half-open ones
+	// first, then closed ones, then any.
 	MaxFlows int
-	// OnFlow is given each flow as it ends. Flows come in the order in which
-	// they end; the capture's end comes last.
+	// FirstNumber is the number of the first flow.
+	FirstNumber int
+	// OnFlow is given each flow as it ends; the flows that the capture's end
+	// cuts off come last, by number.
 	OnFlow func(*Flow)
 	// OnStep, if set, is given each step of every flow.
 	OnStep func(*Step)
@@ -39,39 +46,217 @@ func DefaultLimits(p *Profile) *Limits {
 	return &l
 }
 
-// Tracker rebuilds the states of both sides of every flow from the segments
-// that it is given, in capture order. It is not safe for concurrent use.
-type Tracker struct {
-	cfg Config
-}
-
 // Totals count what a Tracker has seen.
 type Totals struct {
 	Segments          uint64
 	CaptureDuplicates uint64
-	Flows             int
+	Flows             int    // begun
 	Open              int    // held now
 	Evicted           uint64 // handed on early because MaxFlows was reached
+	Strays            uint64 // segments that began no flow: lone RSTs
 	TimeBackwards     uint64 // segments older than the one before them
 }
 
+// Tracker rebuilds the states of both sides of every flow from the segments
+// that it is given, in capture order. It is not safe for concurrent use.
+type Tracker struct {
+	cfg       Config
+	wants     Facts // of all detectors
+	flows     map[Key]*Flow
+	lists     [numLists]list
+	free      []*Flow
+	listeners map[listener]struct{}
+	now       int64 // the highest capture time seen
+	number    int
+	totals    Totals
+	step      Step
+}
+
+// listener is an endpoint that has been seen to accept connections.
+type listener struct {
+	addr Addr
+	port uint16
+}
+
+// maxListeners bounds what the tracker remembers of them.
+const maxListeners = 1 << 16
+
 // New returns a Tracker.
-func New(cfg Config) *Tracker { return &Tracker{cfg: cfg} }
+func New(cfg Config) *Tracker {
+	if cfg.Profile == nil {
+		cfg.Profile = &Profiles[0]
+	}
+	if cfg.Stuck == nil {
+		cfg.Stuck = DefaultLimits(cfg.Profile)
+	}
+	if cfg.MaxFlows <= 0 {
+		cfg.MaxFlows = DefaultMaxFlows
+	}
+	if cfg.Detectors == nil {
+		cfg.Detectors = Detectors
+	}
+	t := &Tracker{cfg: cfg, number: cfg.FirstNumber,
+		flows: make(map[Key]*Flow), listeners: make(map[listener]struct{})}
+	for _, d := range cfg.Detectors {
+		t.wants |= d.Wants
+	}
+	t.limits()
+	return t
+}
 
 // Totals returns the counts so far.
-func (t *Tracker) Totals() Totals { return Totals{} }
+func (t *Tracker) Totals() Totals {
+	n := t.totals
+	n.Flows = t.number - t.cfg.FirstNumber
+	for i := range t.lists {
+		n.Open += t.lists[i].len
+	}
+	return n
+}
 
-// Observe takes one segment, later in the capture than the one before. It
-// does not keep s.
-func (t *Tracker) Observe(s *Segment) {}
+// KeyOf returns the key of a segment's flow and the side that sent it.
+func KeyOf(x *Segment) (Key, Side) {
+	return keyOf(x.Src, x.Dst, x.SrcPort, x.DstPort)
+}
 
-// ObserveUnreachable takes one ICMP error.
-func (t *Tracker) ObserveUnreachable(u *Unreachable) {}
+func keyOf(src, dst Addr, sport, dport uint16) (k Key, s Side) {
+	c := slices.Compare(src[:], dst[:])
+	if c == 0 {
+		c = cmp.Compare(sport, dport)
+	}
+	if c <= 0 {
+		return Key{[2]Addr{src, dst}, [2]uint16{sport, dport}}, 0
+	}
+	return Key{[2]Addr{dst, src}, [2]uint16{dport, sport}}, 1
+}
+
+// Observe takes one segment, in capture order. It does not keep x.
+func (t *Tracker) Observe(x *Segment) {
+	t.totals.Segments++
+	if x.Time < t.now {
+		t.totals.TimeBackwards++
+	}
+	t.Advance(x.Time)
+	k, s := KeyOf(x)
+	f := t.choose(t.flows[k], k, s, x)
+	if f == nil {
+		t.totals.Strays++
+		return
+	}
+	before := [2]State{f.Sides[0].State, f.Sides[1].State}
+	f.timeouts(t.cfg.Profile, t.now)
+	facts := f.take(s, x)
+	if facts&FactCaptureDuplicate != 0 {
+		t.totals.CaptureDuplicates++
+	}
+	t.after(f, s, x, facts, before)
+}
+
+// after does what follows each segment, once its flow has taken it.
+func (t *Tracker) after(f *Flow, s Side, x *Segment, facts Facts, before [2]State) {
+	if f.reuse {
+		facts |= FactReuse
+		f.reuse = false
+	}
+	if rare := facts &^ (FactData | FactACK | FactDuplicateACK); rare != 0 {
+		f.remarkAll(rare, s, x)
+	}
+	if f.older != nil {
+		t.succeed(f)
+	}
+	if facts&t.wants != 0 || t.cfg.OnStep != nil {
+		t.hand(f, s, x, facts)
+	}
+	if f.Sides[0].State != before[0] || f.Sides[1].State != before[1] || f.list != listOpen {
+		t.enlist(f)
+	}
+}
+
+// succeed lets a flow take over its pair from the older one: when its SYN is
+// answered, when the old one is over after all, and for good when it is
+// established.
+func (t *Tracker) succeed(f *Flow) {
+	a, b := &f.Sides[0], &f.Sides[1]
+	if f.candidate && (a.hasISN && b.hasISN || f.older.over()) {
+		f.takeOver()
+	}
+	if !f.candidate && a.proven >= Established && b.proven >= Established {
+		t.finish(f.older)
+		f.older = nil
+	}
+}
+
+// hand shows a step to whoever wants it.
+func (t *Tracker) hand(f *Flow, s Side, x *Segment, facts Facts) {
+	st := &t.step
+	*st = Step{Flow: f, Segment: x, From: s, Facts: facts,
+		State: [2]State{f.Sides[0].State, f.Sides[1].State},
+		Basis: [2]Basis{f.Sides[0].Basis, f.Sides[1].Basis},
+		Seq:   f.Sides[s].relative(x.Seq)}
+	if x.Flags&ACK != 0 {
+		st.Ack = f.Sides[s.Peer()].relative(x.Ack)
+	}
+	for _, d := range t.cfg.Detectors {
+		if d.Wants&facts != 0 {
+			d.Segment(st)
+		}
+	}
+	if t.cfg.OnStep != nil {
+		t.cfg.OnStep(st)
+	}
+}
+
+// relative returns a number relative to the side's ISN; where the SYN was not
+// captured, relative to the first number seen, taken for ISN+1.
+func (e *Endpoint) relative(n Seq) uint32 {
+	if !e.hasBase {
+		e.base, e.hasBase = n-1, true
+		if e.hasISN {
+			e.base = e.isn
+		}
+	}
+	return uint32(n - e.base)
+}
+
+// ObserveUnreachable takes one ICMP error that quotes a segment. It begins no
+// flow.
+func (t *Tracker) ObserveUnreachable(u *Unreachable) {
+	t.Advance(u.Time)
+	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort)
+	f := t.flows[k]
+	if f == nil {
+		return
+	}
+	f.takeUnreachable(s, u)
+	t.enlist(f)
+}
 
 // Advance says that the capture's clock has reached now (ns since 1970-01-01
-// UTC) although no segment came.
-func (t *Tracker) Advance(now int64) {}
+// UTC). The clock never goes back. Flows whose time is up are handed on.
+func (t *Tracker) Advance(now int64) {
+	if now <= t.now {
+		return
+	}
+	t.now = now
+	for i := range t.lists {
+		l := &t.lists[i]
+		for l.front != nil && l.limit > 0 && now-l.front.queued > l.limit {
+			t.expire(l.front)
+		}
+	}
+}
 
 // Close hands on every flow that is still held, by number. The Tracker must
 // not be used afterwards.
-func (t *Tracker) Close() {}
+func (t *Tracker) Close() {
+	var rest []*Flow
+	for i := range t.lists {
+		for f := t.lists[i].front; f != nil; f = f.after {
+			rest = append(rest, f)
+		}
+	}
+	slices.SortFunc(rest, func(a, b *Flow) int { return cmp.Compare(a.Number, b.Number) })
+	for _, f := range rest {
+		t.finish(f)
+	}
+}

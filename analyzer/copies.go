@@ -1,0 +1,60 @@
+package analyzer
+
+import "time"
+
+// copyRing remembers a side's last segments, to tell the same packet seen
+// again from a segment sent again.
+type copyRing struct {
+	at  [8]int64
+	sig [8]uint32
+	pos uint8
+}
+
+const (
+	// captureDuplicateWithin is how far apart a mirror port or `-i any` may
+	// record one packet twice.
+	captureDuplicateWithin = int64(2 * time.Millisecond)
+	// lateCopyWithin bounds a network's copy of a packet that has neither IP
+	// ID nor timestamps: below any stack's shortest retransmission timeout.
+	lateCopyWithin = int64(50 * time.Millisecond)
+)
+
+// seen reports whether x repeats a packet of the ring: FactCaptureDuplicate
+// when the capture recorded it twice, FactLateCopy when the network delivered
+// it twice, 0 when it is new. A retransmission has a new IP ID or a new TSVal;
+// without either, only its time tells.
+func (r *copyRing) seen(x *Segment) Facts {
+	sig := signature(x)
+	for i, s := range r.sig {
+		if s != sig || r.at[i] == 0 {
+			continue
+		}
+		marked := x.IPID != 0 || x.Options.Set&OptTimestamps != 0
+		gap := x.Time - r.at[i]
+		switch {
+		case !marked && !x.occupies():
+			// Duplicate ACKs of a stack without marks look just like this.
+		case gap <= captureDuplicateWithin && gap >= -captureDuplicateWithin:
+			return FactCaptureDuplicate
+		case marked || gap < lateCopyWithin:
+			r.at[i] = x.Time
+			return FactLateCopy
+		}
+	}
+	r.sig[r.pos], r.at[r.pos] = sig, x.Time
+	r.pos = (r.pos + 1) % uint8(len(r.sig))
+	return 0
+}
+
+// signature mixes all of a segment that a router leaves alone.
+func signature(x *Segment) uint32 {
+	const m = 0x9e3779b97f4a7c15
+	h := (uint64(x.Seq)<<32 | uint64(x.Ack)) * m
+	h ^= h >> 29
+	h = (h ^ uint64(x.Len)<<24 ^ uint64(x.Flags)<<16 ^ uint64(x.Window)) * m
+	h ^= h >> 32
+	h = (h ^ uint64(x.Checksum)<<16 ^ uint64(x.IPID)) * m
+	h ^= h >> 29
+	h = (h ^ uint64(x.Options.TSVal)<<32 ^ uint64(x.Options.TSEcr)) * m
+	return uint32(h>>32) | 1
+}

@@ -1,0 +1,252 @@
+package analyzer
+
+import "fmt"
+
+// takeFIN handles a FIN that counts.
+func (f *Flow) takeFIN(s Side, x *Segment) Facts {
+	e := &f.Sides[s]
+	at := x.Seq.Add(x.Len)
+	e.Counters.FIN++
+	if x.Fragment {
+		// The rest of the payload is in later fragments: its number is not known.
+		e.mayHaveFIN = true
+		return FactFIN
+	}
+	if e.hasFIN && at == e.fin {
+		return FactFIN | f.finAgain(s, x)
+	}
+	if e.hasFIN && e.finSeen {
+		return FactFINIgnored
+	}
+	if e.hasFIN {
+		f.denyFIN(s, x, fmt.Sprintf("the FIN itself came in frame %d", x.Frame))
+	}
+	e.fin, e.hasFIN, e.finSeen = at, true, true
+	e.cover(at, at.Add(1))
+	e.resent.sent(x.Time)
+	f.closing(s, x)
+	now := f.passing(s, x)
+	switch {
+	case e.contig != at.Add(1):
+		// Past a hole it is a promise until the hole fills.
+		f.queue(s, input{on: SndFIN, basis: Inferred, first: now, last: now})
+	case f.doubtful(s, x):
+		f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
+	default:
+		f.move(s, SndFIN, Observed, now)
+	}
+	return FactFIN
+}
+
+// doubtful reports whether what side s has acknowledged may hold a FIN of its
+// peer that the tap never saw, so that its own FIN means FIN_WAIT_1 or
+// LAST_ACK.
+func (f *Flow) doubtful(s Side, x *Segment) bool {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if p.mayHaveFIN && x.Flags&ACK != 0 {
+		return true
+	}
+	for i := range e.inbox {
+		if e.inbox[i].basis == Assumed {
+			return true
+		}
+	}
+	return false
+}
+
+// finAgain handles a further copy of a FIN, or the first sight of one that was
+// assumed.
+func (f *Flow) finAgain(s Side, x *Segment) Facts {
+	e := &f.Sides[s]
+	if !e.finSeen {
+		e.finSeen = true
+		e.resent.sent(x.Time)
+		f.confirmSight(s, x)
+		return 0
+	}
+	e.resent.sent(x.Time)
+	if e.finPassed {
+		e.finPassed = false // offer it to the peer once more
+	}
+	return 0
+}
+
+// confirmSight makes an assumed FIN certain: here it is.
+func (f *Flow) confirmSight(s Side, x *Segment) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if i := e.find(SndFIN); i >= 0 {
+		e.inbox[i].basis = Inferred
+		f.certify(s, SndFIN, x)
+	}
+	if i := p.find(RcvFIN); i >= 0 {
+		p.inbox[i].basis = Inferred
+	}
+}
+
+// deliverFIN promises side s's FIN to the peer once everything before it has
+// gone past the tap or been acknowledged.
+func (f *Flow) deliverFIN(s Side, x *Segment) {
+	e := &f.Sides[s]
+	if !e.hasFIN || e.finPassed || !e.finSeen || e.contig.Less(e.fin.Add(1)) {
+		return
+	}
+	e.finPassed = true
+	p := &f.Sides[s.Peer()]
+	if next[p.proven][RcvFIN] == Unknown && len(p.inbox) == 0 {
+		return
+	}
+	f.promise(s.Peer(), RcvFIN, x, input{basis: Inferred, end: e.fin.Add(1), hasEnd: true})
+	f.orderFIN(s.Peer(), x)
+}
+
+// orderFIN puts a FIN that does not acknowledge the side's own before the ACK
+// that does, whichever was captured first: numbers decide, not capture order.
+func (f *Flow) orderFIN(s Side, x *Segment) {
+	e := &f.Sides[s]
+	i := e.find(RcvFIN)
+	a := e.find(RcvACKofFIN)
+	if a < 0 || i < a || !e.hasFIN || x.Flags&FIN == 0 || e.fin.Less(x.Ack) {
+		return
+	}
+	in := e.inbox[i]
+	copy(e.inbox[a+1:i+1], e.inbox[a:i])
+	e.inbox[a] = in
+	f.rewalk(s, "the FIN was sent before the ACK", x.Frame)
+}
+
+// finOutOfWindow reports whether a FIN lies where its receiver's window cannot
+// reach, or before what its sender has sent already: it counts for neither
+// side, since it may be forged.
+func (f *Flow) finOutOfWindow(s Side, x *Segment) bool {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	at := x.Seq.Add(x.Len)
+	if e.hasFIN && at == e.fin {
+		return false
+	}
+	if at.Less(e.contig) && !x.Fragment {
+		return true
+	}
+	return p.hasACK && p.shiftKnown && p.LastSent != 0 && e.hasISN &&
+		p.ack.Add(p.maxWindow).Less(at)
+}
+
+// bareAt looks at the numbers of a segment without data: a FIN in a hole that
+// its sender does not stand behind was not its own.
+func (f *Flow) bareAt(s Side, x *Segment) {
+	e := &f.Sides[s]
+	if i := e.find(SndFIN); i >= 0 && e.finSeen && e.inbox[i].basis == Inferred && x.Seq == e.contig && x.Seq.Less(e.fin) {
+		e.hasFIN, e.finSeen, e.finPassed = false, false, false
+		e.nxt = e.contig
+		e.spans.n = 0
+		f.remove(s, i, fmt.Sprintf("its sender stands before it in frame %d", x.Frame), x.Frame)
+	}
+}
+
+// ownUnseenFIN applies "a gap of exactly one is a FIN" to a side's own
+// segment without payload.
+func (f *Flow) ownUnseenFIN(s Side, x *Segment) {
+	e := &f.Sides[s]
+	if e.hasFIN || x.occupies() || x.Seq != e.nxt.Add(1) || e.proven < Established || e.nxt != e.contig || e.partial {
+		return
+	}
+	f.assumeFIN(s, x)
+}
+
+// peerUnseen takes an ACK of what the tap never saw the peer send: more than
+// one octet is lost to the capture, exactly one is a FIN.
+func (f *Flow) peerUnseen(s Side, x *Segment) {
+	p := &f.Sides[s.Peer()]
+	if p.hasFIN && !p.finSeen && p.fin.Add(1).Less(x.Ack) {
+		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %d acknowledges more than that", x.Frame))
+	}
+	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial
+	if one && next[p.State][SndFIN] != Unknown && p.State != SynReceived {
+		f.assumeFIN(s.Peer(), x)
+		return
+	}
+	lost := p.ackedTo(x.Ack)
+	if p.LastSent != 0 && !p.partial {
+		p.Counters.CaptureLostBytes += uint64(lost)
+	}
+	p.mayHaveFIN = !p.partial
+}
+
+// assumeFIN notes a FIN of side s that the tap never saw, just below the
+// number that x shows, and that its peer received it.
+func (f *Flow) assumeFIN(s Side, x *Segment) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	e.fin, e.hasFIN, e.finPassed = e.nxt, true, true
+	e.cover(e.fin, e.fin.Add(1))
+	e.mayHaveFIN = false
+	f.closing(s, x)
+	now := passing{time: x.Time, frame: x.Frame}
+	f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
+	if p.State == FinWait1 && e.LastSent == 0 {
+		// Of a hidden peer that closes, the usual story: it had acknowledged
+		// our FIN first.
+		f.queue(s.Peer(), input{on: RcvACKofFIN, basis: Assumed, first: now, last: now})
+	}
+	in := input{on: RcvFIN, basis: Assumed, first: now, last: now, end: e.fin.Add(1), hasEnd: true}
+	f.queue(s.Peer(), in)
+	if i := p.find(SndFIN); i >= 0 && p.inbox[i].basis == Assumed && p.finSeen {
+		f.finAfter(s.Peer(), i, x)
+	}
+}
+
+// finAfter puts the peer's FIN, just assumed, before the side's own: the
+// side's FIN acknowledged it already, so it was in LAST_ACK.
+func (f *Flow) finAfter(s Side, own int, x *Segment) {
+	e := &f.Sides[s]
+	last := len(e.inbox) - 1
+	if !e.inbox[last].end.LessEq(e.ack) || e.ackAtFIN.Less(e.inbox[last].end) {
+		return
+	}
+	in := e.inbox[last]
+	copy(e.inbox[own+1:last+1], e.inbox[own:last])
+	e.inbox[own] = in
+	f.rewalk(s, fmt.Sprintf("the peer's FIN had come before, as frame %d shows", x.Frame), x.Frame)
+}
+
+// denyFIN takes an assumed FIN of side s back.
+func (f *Flow) denyFIN(s Side, x *Segment, why string) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	e.hasFIN, e.finPassed = false, false
+	if i := e.find(SndFIN); i >= 0 {
+		f.remove(s, i, why, x.Frame)
+	}
+	for _, on := range [...]Event{RcvACKofFIN} {
+		if i := e.find(on); i >= 0 {
+			f.remove(s, i, why, x.Frame)
+		}
+	}
+	if i := p.find(RcvFIN); i >= 0 && p.inbox[i].basis == Assumed {
+		f.remove(s.Peer(), i, why, x.Frame)
+	}
+}
+
+// resolveDoubt uses new data of side s: it has not sent a FIN before it.
+func (f *Flow) resolveDoubt(s Side, x *Segment) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if e.hasFIN && !e.finSeen && e.fin.Less(x.end()) && x.Len > 0 {
+		f.denyFIN(s, x, fmt.Sprintf("its sender goes on in frame %d", x.Frame))
+	}
+	if !e.mayHaveFIN {
+		return
+	}
+	e.mayHaveFIN = false
+	if i := p.find(SndFIN); i >= 0 && p.finSeen && p.inbox[i].basis == Assumed {
+		f.certify(s.Peer(), SndFIN, x)
+	}
+}
+
+// closing notes who began to close.
+func (f *Flow) closing(s Side, x *Segment) {
+	e := &f.Sides[s]
+	e.ackAtFIN = e.ack
+	if x.Flags&ACK != 0 && e.ack.Less(x.Ack) {
+		e.ackAtFIN = x.Ack
+	}
+	if f.closeAt == 0 {
+		f.closeAt, f.closer, f.closeBy = x.Time, s, CloseByFIN
+	}
+}

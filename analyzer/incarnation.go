@@ -1,0 +1,128 @@
+package analyzer
+
+// One address pair may carry one connection after another, and while they
+// overlap, segments of both. The table holds the youngest flow of a pair; a
+// flow that it has not yet replaced for certain is its `older`.
+
+// choose returns the flow that x belongs to, nil when it belongs to none.
+func (t *Tracker) choose(f *Flow, k Key, s Side, x *Segment) *Flow {
+	if f == nil {
+		return t.open(k, s, x)
+	}
+	if x.Flags&(SYN|ACK|RST) == SYN {
+		return t.chooseSYN(f, k, s, x)
+	}
+	old := f.older
+	if old != nil && !f.fits(s, x) && old.near(s, x) {
+		f.answered(s, x)
+		return old
+	}
+	if old == nil && x.Flags&(SYN|ACK|RST) == SYN|ACK && f.reopens(s, x) {
+		return t.replace(f, k, s, x)
+	}
+	return f
+}
+
+// reopens reports whether a SYN+ACK belongs to a new connection whose SYN the
+// capture missed, or that looked like a late copy: its own number is new, and
+// the old flow is over.
+func (f *Flow) reopens(s Side, x *Segment) bool {
+	e := &f.Sides[s]
+	return e.hasISN && e.isn != x.Seq && f.over()
+}
+
+// over reports whether a side of the flow is closed, or waits in TIME_WAIT: a
+// new SYN is then the start of a new flow.
+func (f *Flow) over() bool {
+	for i := range f.Sides {
+		if st := f.Sides[i].State; st == Closed && f.Sides[i].proven != Unknown || st == TimeWait {
+			return true
+		}
+	}
+	return false
+}
+
+// chooseSYN decides what a SYN on a pair in use is: a copy of the flow's own,
+// the other half of a simultaneous open, the start of a new flow, or a
+// candidate for one.
+func (t *Tracker) chooseSYN(f *Flow, k Key, s Side, x *Segment) *Flow {
+	for g := f; g != nil; g = g.older {
+		if e := &g.Sides[s]; e.hasISN && e.isn == x.Seq {
+			return g
+		}
+	}
+	if e := &f.Sides[s]; !e.hasISN && f.Sides[s.Peer()].proven == SynSent {
+		return f // simultaneous open, or a split handshake
+	}
+	return t.replace(f, k, s, x)
+}
+
+// replace begins a flow on a pair that f holds. Where f lives, the new one is
+// a candidate: it has taken over when its SYN is answered.
+func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
+	if f.older != nil {
+		t.finish(f.older)
+		f.older = nil
+	}
+	g := t.open(k, s, x)
+	if g == nil {
+		return f
+	}
+	g.older = f
+	g.candidate = !f.over()
+	g.reuseOf, g.reuseAge = f.lastChange(), x.Time
+	if !g.candidate {
+		g.takeOver()
+	}
+	return g
+}
+
+// takeOver settles that the new flow is one.
+func (f *Flow) takeOver() {
+	f.candidate = false
+	if f.older != nil && f.older.ReplacedBy < 0 {
+		f.older.ReplacedBy = f.Number
+	}
+}
+
+// answered notes that the old flow of a candidate's pair goes on.
+func (f *Flow) answered(s Side, x *Segment) {
+	if f.candidate && f.Sides[s.Peer()].hasISN {
+		f.challenged = true
+	}
+}
+
+// fits reports whether x can be of this flow by its numbers. Towards a half
+// that has only sent its SYN, near is too loose: ISNs of one pair may be close
+// (RFC 6528 3).
+func (f *Flow) fits(s Side, x *Segment) bool {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if e.hasISN && x.Flags&SYN != 0 {
+		return x.Seq == e.isn
+	}
+	ackFits := x.Flags&ACK != 0 && p.started && p.isn.Less(x.Ack) && x.Ack.LessEq(p.nxt)
+	if !e.hasISN {
+		return ackFits
+	}
+	if !p.hasISN {
+		return x.Seq == e.isn.Add(1) && (x.Flags&ACK == 0 || ackFits)
+	}
+	seqFits := e.isn.Less(x.Seq) && x.Seq.LessEq(e.nxt.Add(max(p.maxWindow, 1<<16)))
+	return seqFits && (x.Flags&ACK == 0 || p.isn.Less(x.Ack) && x.Ack.LessEq(p.nxt.Add(1<<16)))
+}
+
+// near reports whether x is where this flow's numbers stand.
+func (f *Flow) near(s Side, x *Segment) bool {
+	const reach = 1 << 22
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	near := func(a, b Seq) bool { d := a.Distance(b); return -reach < d && d < reach }
+	if e.started && !near(e.nxt, x.Seq) {
+		return false
+	}
+	return x.Flags&ACK == 0 || !p.started || near(p.nxt, x.Ack)
+}
+
+// lastChange returns when either side last changed state.
+func (f *Flow) lastChange() int64 {
+	return max(f.Sides[0].Since, f.Sides[1].Since)
+}

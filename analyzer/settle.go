@@ -1,0 +1,198 @@
+package analyzer
+
+import (
+	"fmt"
+	"time"
+)
+
+// settle lets a segment that side s sent prove or disprove what is in its
+// inbox. repeats says that x sends again what s has sent before.
+func (f *Flow) settle(s Side, x *Segment, repeats bool) {
+	e := &f.Sides[s]
+	for i := len(e.inbox) - 1; i >= 0; i-- {
+		if f.proves(s, &e.inbox[i], x) {
+			f.prove(s, i+1, x)
+			break
+		}
+	}
+	for i := 0; i < len(e.inbox); {
+		in := &e.inbox[i]
+		why := f.disproves(s, in, x, repeats)
+		if why == "" {
+			i++
+			continue
+		}
+		if in.on == RcvACKofSYN || in.on == RcvSYNACK || in.on == RcvACKofFIN {
+			e.broken[in.on] = true
+		}
+		f.remove(s, i, why, x.Frame)
+	}
+}
+
+// proves reports whether x, which side s sent, shows that the input reached
+// it.
+func (f *Flow) proves(s Side, in *input, x *Segment) bool {
+	if in.basis == Assumed {
+		return false // what no segment shows, no acknowledgment of it proves
+	}
+	plain := x.Flags&(SYN|RST) == 0
+	switch in.on {
+	case RcvRST:
+		return x.Flags&(RST|ACK) == RST // only a port without a socket answers so
+	case SndFIN, SndRST, Timeout, RcvICMP:
+		return false
+	case RcvSYNACK:
+		// A SYN and its SYN+ACK share a number: a SYN+ACK of this side
+		// answers the older of the two.
+		return plain && x.Flags&ACK != 0 && in.end.LessEq(x.Ack)
+	case RcvACKofSYN:
+		if plain && !f.fastOpen {
+			return true
+		}
+		if plain && x.Time-in.first.time > f.Sides[s].threshold() {
+			return true
+		}
+	}
+	if in.hasEnd && x.Flags&ACK != 0 && in.end.LessEq(x.Ack) {
+		return true
+	}
+	return in.echoedBy(x)
+}
+
+// echoedBy reports whether x echoes the TSVal of the input's first copy, or a
+// later one, and that TSVal was new then (RFC 7323 4.3).
+func (in *input) echoedBy(x *Segment) bool {
+	return in.first.newTS && x.Options.Set&OptTimestamps != 0 &&
+		int32(x.Options.TSEcr-in.first.ts) >= 0
+}
+
+// disproves returns why x, which side s sent, shows that the input has not
+// reached it; empty when it shows nothing of the sort.
+func (f *Flow) disproves(s Side, in *input, x *Segment, repeats bool) string {
+	e := &f.Sides[s]
+	gap := x.Time - in.last.time
+	late := gap > e.threshold()
+	syn, ack := x.Flags&SYN != 0, x.Flags&ACK != 0
+	switch in.on {
+	case RcvRST:
+		if late && x.Flags&RST == 0 {
+			return fmt.Sprintf("the side goes on in frame %d, %s after the RST passed", x.Frame, since(gap))
+		}
+	case SndRST:
+		if x.Flags&(SYN|RST) == 0 && f.newerThan(s, in, x, late) {
+			return fmt.Sprintf("the side that the RST names goes on in frame %d, %s after it", x.Frame, since(gap))
+		}
+	case RcvACKofSYN:
+		if late && syn && ack && x.Seq == e.isn {
+			return fmt.Sprintf("SYN+ACK sent again in frame %d, %s after the ACK passed", x.Frame, since(gap))
+		}
+	case RcvSYNACK, RcvICMP:
+		if late && syn && !ack {
+			return fmt.Sprintf("SYN sent again in frame %d, %s after the answer passed", x.Frame, since(gap))
+		}
+	case RcvACKofFIN:
+		if late && repeats && e.hasFIN && x.occupies() && x.Seq.LessEq(e.fin) {
+			return fmt.Sprintf("FIN sent again in frame %d, %s after the ACK passed", x.Frame, since(gap))
+		}
+	case RcvFIN:
+		if late && in.basis != Assumed && ack && x.Ack.Less(in.end) && x.Flags&RST == 0 {
+			return fmt.Sprintf("still acknowledges less in frame %d, %s after the FIN passed", x.Frame, since(gap))
+		}
+	case Timeout:
+		if x.Flags&RST == 0 {
+			return fmt.Sprintf("the side goes on in frame %d", x.Frame)
+		}
+	}
+	return ""
+}
+
+// newerThan reports whether side s sent x after what the input says it sent:
+// by a TSVal above all before, else by time.
+func (f *Flow) newerThan(s Side, in *input, x *Segment, late bool) bool {
+	e := &f.Sides[s]
+	if e.hasTS && x.Options.Set&OptTimestamps != 0 {
+		return int32(x.Options.TSVal-e.tsMax) > 0 && int32(x.Options.TSVal-in.first.ts) > 0
+	}
+	return late
+}
+
+// since says a duration as a sentence needs it.
+func since(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond)/time.Millisecond)
+	case d < 10*time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// promise puts an input that x carries into the inbox of the side that it goes
+// to, or notes a further copy of one that is there.
+func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
+	e := &f.Sides[to]
+	p := f.passing(to.Peer(), x)
+	if i := e.find(on); i >= 0 {
+		e.inbox[i].again(p)
+		return
+	}
+	in.on, in.first, in.last = on, p, p
+	switch {
+	case in.hold != holdNot:
+	case e.dark(x.Time):
+		in.hold = holdProof
+	case e.broken[on]:
+		in.hold = holdSilence
+		in.until = e.resent.last + 2*e.resent.interval + e.threshold()
+	}
+	f.queue(to, in)
+}
+
+// passing describes x, which side s sent, as a copy that passes the tap.
+func (f *Flow) passing(s Side, x *Segment) passing {
+	p := passing{time: x.Time, frame: x.Frame}
+	if x.Options.Set&OptTimestamps != 0 {
+		e := &f.Sides[s]
+		p.ts = x.Options.TSVal
+		p.newTS = !e.hasTS || int32(p.ts-e.tsMax) > 0
+	}
+	return p
+}
+
+// certify proves something that the side itself did, whatever is undecided
+// about what reached it: its place is before that.
+func (f *Flow) certify(s Side, on Event, x *Segment) {
+	e := &f.Sides[s]
+	i := e.find(on)
+	if i < 0 {
+		return
+	}
+	in := e.inbox[i]
+	copy(e.inbox[1:i+1], e.inbox[:i])
+	e.inbox[0] = in
+	f.prove(s, 1, x)
+}
+
+// noteDark takes the believed inputs of a side that has gone silent back,
+// where only its answer can tell whether they arrived: a SYN+ACK or FIN is
+// answered at once, or it was lost beyond the tap.
+func (f *Flow) noteDark(s Side, x *Segment) {
+	e := &f.Sides[s]
+	if !e.dark(x.Time) {
+		return
+	}
+	changed := false
+	for i := range e.inbox {
+		in := &e.inbox[i]
+		if (in.on == RcvSYNACK || in.on == RcvFIN) && in.hold == holdNot && in.basis != Assumed {
+			in.hold = holdProof
+			changed = true
+		}
+	}
+	if changed {
+		f.rewalk(s, fmt.Sprintf("no answer to %d segments in %s", e.obliging, since(x.Time-e.obligingAt)), x.Frame)
+	}
+}
