@@ -71,8 +71,10 @@ type receiver struct {
 	shiftKnown bool
 	badSYNACK  Seq // ACK of a SYN+ACK to it that acknowledged no SYN of its own
 	hasBad     bool
+	provokedAt int64 // when a RST or SYN reached it that asks for a challenge ACK; 0: none waits
 
 	rtt      int64 // shortest time from a segment past the tap to its ACK from here; 0: none yet
+	rttLast  int64 // and the latest: queues make it grow
 	rttEnd   Seq
 	rttStart int64 // 0: no segment is being timed
 
@@ -140,13 +142,29 @@ const defaultThreshold = int64(50 * time.Millisecond)
 const darkAfter = int64(200 * time.Millisecond)
 
 // threshold is how long after a copy of a segment passed the tap the side's
-// next segments tell whether it arrived: twice the shortest round trip from
-// the tap to the side, plus 1 ms.
+// next segments tell whether it arrived: twice the round trip from the tap to
+// the side and back, as last measured, plus 1 ms. The shortest one would do on
+// a path without queues; where one builds up, it calls segments late that
+// left the side in time.
 func (e *Endpoint) threshold() int64 {
 	if e.rtt == 0 {
 		return defaultThreshold
 	}
-	return 2*e.rtt + int64(time.Millisecond)
+	return 2*e.rttLast + int64(time.Millisecond)
+}
+
+// sample ends the timing of a round trip with the ACK that answers.
+func (e *Endpoint) sample(x *Segment) {
+	if e.rttStart == 0 || x.Flags&ACK == 0 || x.Ack.Less(e.rttEnd) {
+		return
+	}
+	if d := x.Time - e.rttStart; d > 0 {
+		e.rttLast = d
+		if e.rtt == 0 || d < e.rtt {
+			e.rtt = d
+		}
+	}
+	e.rttStart = 0
 }
 
 // dark reports whether the side, which the tap can see, has left two or more
@@ -171,9 +189,9 @@ func (in *input) counts(st State) bool {
 		return true
 	case holdProof:
 		// A FIN repeated into silence was lost beyond the tap, or its ACK
-		// before it. Only the story that accuses the application of not
-		// closing needs proof; for the others the peer's FIN ends the matter.
-		return in.on == RcvFIN && st != Established && st != SynReceived
+		// before it. In FIN_WAIT_2 both stories end alike, but for a timer;
+		// elsewhere one of them accuses, and needs proof.
+		return in.on == RcvFIN && st == FinWait2
 	}
 	return false
 }
@@ -224,6 +242,7 @@ func (in *input) pick(x *Segment, rtt int64) passing {
 func (f *Flow) rewalk(s Side, why string, frame uint64) {
 	e := &f.Sides[s]
 	st, basis, since := e.proven, e.provenBasis, e.provenSince
+	doubt := Inferred
 	for i := range e.inbox {
 		in := &e.inbox[i]
 		to := Unknown
@@ -239,11 +258,12 @@ func (f *Flow) rewalk(s Side, why string, frame uint64) {
 		if to == Unknown {
 			continue
 		}
+		doubt = max(doubt, in.basis) // what rests on an assumption is one
 		if in.trans < 0 {
 			in.trans = f.record(Transition{Side: s, From: st, To: to, Trigger: in.on,
-				Basis: in.basis, Time: in.first.time, Frame: in.first.frame})
+				Basis: doubt, Time: in.first.time, Frame: in.first.frame})
 		}
-		st, basis, since = to, in.basis, f.Transitions[in.trans].Time
+		st, basis, since = to, doubt, f.Transitions[in.trans].Time
 	}
 	e.State, e.Basis, e.Since = st, basis, since
 }

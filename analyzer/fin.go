@@ -1,6 +1,9 @@
 package analyzer
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // takeFIN handles a FIN that counts.
 func (f *Flow) takeFIN(s Side, x *Segment) Facts {
@@ -95,7 +98,16 @@ func (f *Flow) deliverFIN(s Side, x *Segment) {
 	if next[p.proven][RcvFIN] == Unknown && len(p.inbox) == 0 {
 		return
 	}
-	f.promise(s.Peer(), RcvFIN, x, input{basis: Inferred, end: e.fin.Add(1), hasEnd: true})
+	basis := Inferred
+	if p.mayHaveFIN && !p.hasFIN {
+		basis = Assumed // CLOSE_WAIT, or TIME_WAIT after a FIN of its own that went unseen
+	}
+	in := input{basis: basis, end: e.fin.Add(1), hasEnd: true}
+	if a := p.find(RcvACKofFIN); a >= 0 && x.Flags&FIN != 0 && p.fin.Less(x.Ack) {
+		// One segment, one fate: it carries that ACK too.
+		in.hold, in.until = p.inbox[a].hold, p.inbox[a].until
+	}
+	f.promise(s.Peer(), RcvFIN, x, in)
 	f.orderFIN(s.Peer(), x)
 }
 
@@ -152,6 +164,18 @@ func (f *Flow) ownUnseenFIN(s Side, x *Segment) {
 	f.assumeFIN(s, x)
 }
 
+// finAcknowledged notes that the peer of side s acknowledges its FIN: one sent
+// past a hole is proved, and one that the tap never saw was received.
+func (f *Flow) finAcknowledged(s Side, x *Segment) {
+	e := &f.Sides[s]
+	if i := e.find(SndFIN); i >= 0 && e.finSeen && e.inbox[i].basis == Inferred {
+		f.certify(s, SndFIN, x)
+	}
+	if !e.finSeen && !e.finPassed {
+		f.unseenReceived(s, x)
+	}
+}
+
 // peerUnseen takes an ACK of what the tap never saw the peer send: more than
 // one octet is lost to the capture, exactly one is a FIN.
 func (f *Flow) peerUnseen(s Side, x *Segment) {
@@ -162,6 +186,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial
 	if one && next[p.State][SndFIN] != Unknown && p.State != SynReceived {
 		f.assumeFIN(s.Peer(), x)
+		f.unseenReceived(s.Peer(), x)
 		return
 	}
 	lost := p.ackedTo(x.Ack)
@@ -171,23 +196,33 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 	p.mayHaveFIN = !p.partial
 }
 
-// assumeFIN notes a FIN of side s that the tap never saw, just below the
-// number that x shows, and that its peer received it.
+// assumeFIN notes a FIN of side s that the tap never saw, just above what it
+// did see.
 func (f *Flow) assumeFIN(s Side, x *Segment) {
-	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	e.fin, e.hasFIN, e.finPassed = e.nxt, true, true
+	e := &f.Sides[s]
+	e.fin, e.hasFIN, e.finPassed = e.nxt, true, false
 	e.cover(e.fin, e.fin.Add(1))
 	e.mayHaveFIN = false
 	f.closing(s, x)
 	now := passing{time: x.Time, frame: x.Frame}
 	f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
-	if p.State == FinWait1 && e.LastSent == 0 {
-		// Of a hidden peer that closes, the usual story: it had acknowledged
-		// our FIN first.
+}
+
+// unseenReceived notes that the peer received an assumed FIN of side s, since
+// it acknowledges it.
+func (f *Flow) unseenReceived(s Side, x *Segment) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	e.finPassed = true
+	now := passing{time: x.Time, frame: x.Frame}
+	if p.State == FinWait1 && (e.LastSent == 0 || e.State == LastAck) {
+		// A side in LAST_ACK had acknowledged our FIN with its own; of a
+		// hidden peer that is the usual story.
+		if i := p.find(RcvACKofFIN); i >= 0 {
+			f.remove(s.Peer(), i, "", x.Frame)
+		}
 		f.queue(s.Peer(), input{on: RcvACKofFIN, basis: Assumed, first: now, last: now})
 	}
-	in := input{on: RcvFIN, basis: Assumed, first: now, last: now, end: e.fin.Add(1), hasEnd: true}
-	f.queue(s.Peer(), in)
+	f.queue(s.Peer(), input{on: RcvFIN, basis: Assumed, first: now, last: now, end: e.fin.Add(1), hasEnd: true})
 	if i := p.find(SndFIN); i >= 0 && p.inbox[i].basis == Assumed && p.finSeen {
 		f.finAfter(s.Peer(), i, x)
 	}
@@ -214,17 +249,16 @@ func (f *Flow) denyFIN(s Side, x *Segment, why string) {
 	if i := e.find(SndFIN); i >= 0 {
 		f.remove(s, i, why, x.Frame)
 	}
-	for _, on := range [...]Event{RcvACKofFIN} {
-		if i := e.find(on); i >= 0 {
-			f.remove(s, i, why, x.Frame)
-		}
+	if i := e.find(RcvACKofFIN); i >= 0 {
+		f.remove(s, i, why, x.Frame)
 	}
 	if i := p.find(RcvFIN); i >= 0 && p.inbox[i].basis == Assumed {
 		f.remove(s.Peer(), i, why, x.Frame)
 	}
 }
 
-// resolveDoubt uses new data of side s: it has not sent a FIN before it.
+// resolveDoubt uses new data or the FIN of side s: it has sent no FIN before
+// that.
 func (f *Flow) resolveDoubt(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	if e.hasFIN && !e.finSeen && e.fin.Less(x.end()) && x.Len > 0 {
@@ -234,6 +268,10 @@ func (f *Flow) resolveDoubt(s Side, x *Segment) {
 		return
 	}
 	e.mayHaveFIN = false
+	if i := e.find(RcvFIN); i >= 0 && p.finSeen {
+		e.inbox[i].basis = Inferred // it had not closed yet
+		f.settle(s, x, false)
+	}
 	if i := p.find(SndFIN); i >= 0 && p.finSeen && p.inbox[i].basis == Assumed {
 		f.certify(s.Peer(), SndFIN, x)
 	}
@@ -250,3 +288,21 @@ func (f *Flow) closing(s Side, x *Segment) {
 		f.closeAt, f.closer, f.closeBy = x.Time, s, CloseByFIN
 	}
 }
+
+// hiddenACK assumes that a FIN was acknowledged where the tap sees only its
+// sender, which has not sent it again for longer than any stack waits.
+func (f *Flow) hiddenACK(s Side, now int64) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if p.LastSent != 0 || !e.finSeen || !e.hasACK || now-e.LastSent <= fullRTO || e.find(RcvACKofFIN) >= 0 {
+		return
+	}
+	if st := e.State; st != FinWait1 && st != LastAck {
+		return
+	}
+	at := passing{time: e.resent.last, frame: e.LastFrame}
+	f.queue(s, input{on: RcvACKofFIN, basis: Assumed, first: at, last: at})
+}
+
+// fullRTO is the first retransmission timeout of a path without samples
+// (RFC 6298 2.1); with samples it is shorter.
+const fullRTO = int64(time.Second)

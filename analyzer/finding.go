@@ -59,3 +59,19 @@ type Detector struct {
 	// End looks at a flow that is done, or that the capture's end cut off.
 	End func(*Flow)
 }
+
+// raise adds a finding to the flow, or counts it into one of the same detector
+// about the same side.
+func (f *Flow) raise(n Finding) {
+	for i := range f.Findings {
+		if old := &f.Findings[i]; old.Detector == n.Detector && old.Side == n.Side {
+			old.Count++
+			old.Last = max(old.Last, n.Last, n.At)
+			old.Severity = max(old.Severity, n.Severity)
+			return
+		}
+	}
+	n.Count = max(n.Count, 1)
+	n.Last = max(n.Last, n.At)
+	f.Findings = append(f.Findings, n)
+}

@@ -14,7 +14,7 @@ func (t *Tracker) choose(f *Flow, k Key, s Side, x *Segment) *Flow {
 	}
 	old := f.older
 	if old != nil && !f.fits(s, x) && old.near(s, x) {
-		f.answered(s, x)
+		f.belongsToOld(s, x)
 		return old
 	}
 	if old == nil && x.Flags&(SYN|ACK|RST) == SYN|ACK && f.reopens(s, x) {
@@ -60,9 +60,13 @@ func (t *Tracker) chooseSYN(f *Flow, k Key, s Side, x *Segment) *Flow {
 // replace begins a flow on a pair that f holds. Where f lives, the new one is
 // a candidate: it has taken over when its SYN is answered.
 func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
-	if f.older != nil {
-		t.finish(f.older)
-		f.older = nil
+	if old := f.older; old != nil {
+		if f.refuted() {
+			t.dissolve(f)
+			f = old
+		} else {
+			t.finish(old)
+		}
 	}
 	g := t.open(k, s, x)
 	if g == nil {
@@ -71,7 +75,9 @@ func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 	g.older = f
 	g.candidate = !f.over()
 	g.reuseOf, g.reuseAge = f.lastChange(), x.Time
-	if !g.candidate {
+	if g.candidate {
+		f.Sides[s.Peer()].provokedAt = x.Time
+	} else {
 		g.takeOver()
 	}
 	return g
@@ -85,11 +91,42 @@ func (f *Flow) takeOver() {
 	}
 }
 
-// answered notes that the old flow of a candidate's pair goes on.
-func (f *Flow) answered(s Side, x *Segment) {
-	if f.candidate && f.Sides[s.Peer()].hasISN {
-		f.challenged = true
+// refuted reports whether the flow is a candidate that came to nothing: its
+// SYN was a forgery or a late copy, since the flow it came upon goes on.
+func (f *Flow) refuted() bool {
+	return f.candidate && f.older != nil && (f.denied || f.challenged && !f.older.over())
+}
+
+// dissolve gives the SYN of a refuted candidate to the flow that it came upon.
+func (t *Tracker) dissolve(f *Flow) {
+	old := f.older
+	t.flows[f.Key] = old
+	t.lists[f.list].remove(f)
+	for s := range Side(2) {
+		if n := f.Sides[s].Counters; n.SYN > 0 {
+			old.remark(FactSYNInWindow, s, f.Start, f.FirstFrame)
+			old.Sides[s].Counters.Segments += n.Segments
+			old.Sides[s].Counters.SYN += n.SYN
+		}
 	}
+	old.Frames += f.Frames
+	if f.Number == t.number-1 {
+		t.number--
+	}
+	f.reset()
+	t.free = append(t.free, f)
+}
+
+// belongsToOld notes that side s goes on with the old flow of a candidate's
+// pair. When it is the candidate's peer, it challenges the SYN, and may yet be
+// reset by a host that has restarted; when it is the side that the SYN names,
+// that side never sent it.
+func (f *Flow) belongsToOld(s Side, x *Segment) {
+	if !f.candidate || x.Flags&RST != 0 {
+		return
+	}
+	f.challenged = true
+	f.denied = f.denied || f.Sides[s].hasISN
 }
 
 // fits reports whether x can be of this flow by its numbers. Towards a half

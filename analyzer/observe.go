@@ -1,5 +1,7 @@
 package analyzer
 
+import "fmt"
+
 // take lets one segment of side s act on the flow, in the order of RFC 9293
 // 3.10.7.4: first what it proves about what its sender has received, then what
 // its sender did, then what it promises the peer: RST, SYN, ACK, data, FIN.
@@ -134,6 +136,7 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 		return FactBadSYNACK
 	}
 	again := e.hasISN && e.Counters.SYN > 1 && e.proven != SynSent
+	e.sample(x)
 	f.settle(s, x, again)
 	if !e.hasISN {
 		e.startAt(x)
@@ -183,6 +186,7 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 		p.badSYNACK, p.hasBad = x.Ack, true
 		return FactChallengeACK
 	}
+	e.sample(x)
 	facts := f.measure(s, x)
 	f.settle(s, x, facts&FactRetransmission != 0)
 	if x.Flags&ACK != 0 {
@@ -190,8 +194,28 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	}
 	f.ownUnseenFIN(s, x)
 	facts |= f.acknowledge(s, x)
+	facts |= f.challengeACK(s, x, facts)
 	facts |= f.takePayload(s, x, facts)
 	return facts
+}
+
+// challengeACK recognises the answer of RFC 5961 3.2 and 4.2 to a RST or SYN
+// that was in window but not exact: an ACK of nothing new, at once. Whoever
+// sends it has not obeyed.
+func (f *Flow) challengeACK(s Side, x *Segment, facts Facts) Facts {
+	e := &f.Sides[s]
+	if e.provokedAt == 0 {
+		return 0
+	}
+	soon := x.Time-e.provokedAt <= e.threshold()
+	e.provokedAt = 0
+	if i := e.find(RcvRST); i >= 0 && e.inbox[i].hold == holdEnd {
+		f.remove(s, i, fmt.Sprintf("the side goes on in frame %d", x.Frame), x.Frame)
+	}
+	if soon && !x.occupies() && facts&FactACK == 0 {
+		return FactChallengeACK
+	}
+	return 0
 }
 
 // meetOpen begins a flow in the middle: both sides are taken for ESTABLISHED.
@@ -300,27 +324,13 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 	if !e.hasACK || e.ack.Less(x.Ack) {
 		e.ack, e.hasACK = x.Ack, true
 		if p.hasFIN && p.fin.Less(x.Ack) {
-			f.certifyFIN(s.Peer(), x)
+			f.finAcknowledged(s.Peer(), x)
 		}
-	}
-	if e.rttStart != 0 && e.rttEnd.LessEq(x.Ack) {
-		if d := x.Time - e.rttStart; d > 0 && (e.rtt == 0 || d < e.rtt) {
-			e.rtt = d
-		}
-		e.rttStart = 0
 	}
 	f.scaleWindow(s, x)
 	f.deliverFIN(s.Peer(), x)
 	f.ackEvents(s, x)
 	return facts
-}
-
-// certifyFIN proves a FIN sent past a hole: its peer acknowledges it.
-func (f *Flow) certifyFIN(s Side, x *Segment) {
-	e := &f.Sides[s]
-	if i := e.find(SndFIN); i >= 0 && e.finSeen && e.inbox[i].basis == Inferred {
-		f.certify(s, SndFIN, x)
-	}
 }
 
 // ackEvents promises the peer what x's ACK acknowledges of its SYN and FIN.
@@ -394,6 +404,8 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 	if f.countPayload(s, x) > 0 {
 		facts |= FactData
 		e.LastData = x.Time
+		f.resolveDoubt(s, x)
+	} else if fin && !e.hasFIN {
 		f.resolveDoubt(s, x)
 	}
 	if fin {

@@ -123,6 +123,7 @@ func (f *Flow) judgeRST(s Side, x *Segment) Facts {
 	case low.LessEq(x.Seq) && x.Seq.LessEq(high):
 	case low.Less(x.Seq) && x.Seq.Less(low.Add(p.maxWindow)):
 		in.hold = holdEnd
+		p.provokedAt = x.Time
 		f.promise(s.Peer(), RcvRST, x, in)
 		return FactRSTInWindow
 	default:

@@ -118,7 +118,7 @@ type Arc struct {
 // Arcs is Figure 5 with its notes, row by row: the only moves that a side can
 // make. FIN_WAIT_1 to TIME_WAIT (note 3 of the figure) is not a row, because
 // the segment that makes it carries two events, ACK of FIN and FIN, each with
-// its own arrow. Rows whose note is not of the figure say whose they are.
+// its own arrow; so does the FIN that completes a handshake. Rows whose note is not of the figure say whose they are.
 var Arcs = []Arc{
 	{Closed, SndSYN, SynSent, "active OPEN, snd SYN"},
 	{Listen, SndSYN, SynSent, "SEND, snd SYN"},
@@ -132,9 +132,6 @@ var Arcs = []Arc{
 	{SynReceived, SndFIN, FinWait1, "CLOSE, snd FIN"},
 	{Established, SndFIN, FinWait1, "CLOSE, snd FIN"},
 	{Established, RcvFIN, CloseWait, "rcv FIN, snd ACK"},
-	// A FIN that completes the handshake is an ACK of SYN and a FIN; in
-	// SYN_RECEIVED under Fast Open the FIN can stand alone (3.10.7.4, eighth).
-	{SynReceived, RcvFIN, CloseWait, "rcv FIN, snd ACK (3.10.7.4)"},
 	{FinWait1, RcvACKofFIN, FinWait2, "rcv ACK of FIN"},
 	{FinWait1, RcvFIN, Closing, "rcv FIN, snd ACK"},
 	{FinWait2, RcvFIN, TimeWait, "rcv FIN, snd ACK"},

@@ -2,7 +2,9 @@ package analyzer
 
 // tracked is what only the tracker needs of a flow.
 type tracked struct {
-	// Limits and profile of the tracker, for detectors.
+	limits  *Limits  // of the tracker
+	profile *Profile // of the tracker
+
 	synAt, synackAt, establishedAt    int64
 	synRetransmits, synackRetransmits int
 	fastOpen                          bool // data of the SYN was accepted
@@ -15,7 +17,8 @@ type tracked struct {
 
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered
-	challenged        bool  // older answered the SYN
+	challenged        bool  // older goes on all the same
+	denied            bool  // and so does the side that the SYN names
 	reuse             bool  // its first segment reuses a pair
 	reuseOf, reuseAge int64
 

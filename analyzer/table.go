@@ -84,6 +84,7 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	}
 	f := t.alloc()
 	f.Key, f.Number, f.ReplacedBy = k, t.number, -1
+	f.limits, f.profile = t.cfg.Stuck, t.cfg.Profile
 	t.number++
 	f.reuse = t.flows[k] != nil
 	t.flows[k] = f
@@ -200,20 +201,27 @@ func (f *Flow) timeouts(p *Profile, now int64) {
 
 // finish hands a flow on and takes its memory back.
 func (t *Tracker) finish(f *Flow) {
+	if f.refuted() {
+		t.dissolve(f)
+		return
+	}
 	if f.older != nil {
 		t.finish(f.older)
-		f.older = nil
+	}
+	if g := t.flows[f.Key]; g != f && g.refuted() {
+		t.dissolve(g)
+	} else if g != f {
+		g.older = nil
 	}
 	t.lists[f.list].remove(f)
 	if t.flows[f.Key] == f {
 		delete(t.flows, f.Key)
-	} else if g := t.flows[f.Key]; g != nil && g.older == f {
-		g.older = nil
 	}
 	t.remember(f)
 	f.Now = t.now
 	for s := range Side(2) {
 		f.release(s, t.now, true)
+		f.hiddenACK(s, t.now)
 	}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.summarise()

@@ -182,7 +182,6 @@ func (t *Tracker) succeed(f *Flow) {
 	}
 	if !f.candidate && a.proven >= Established && b.proven >= Established {
 		t.finish(f.older)
-		f.older = nil
 	}
 }
 
@@ -249,7 +248,16 @@ func (t *Tracker) Advance(now int64) {
 // Close hands on every flow that is still held, by number. The Tracker must
 // not be used afterwards.
 func (t *Tracker) Close() {
-	var rest []*Flow
+	var refuted, rest []*Flow
+	for _, f := range t.flows {
+		if f.refuted() {
+			refuted = append(refuted, f)
+		}
+	}
+	slices.SortFunc(refuted, func(a, b *Flow) int { return cmp.Compare(b.Number, a.Number) })
+	for _, f := range refuted {
+		t.dissolve(f)
+	}
 	for i := range t.lists {
 		for f := t.lists[i].front; f != nil; f = f.after {
 			rest = append(rest, f)
