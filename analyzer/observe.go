@@ -7,7 +7,6 @@ import "fmt"
 // its sender did, then what it promises the peer: RST, SYN, ACK, data, FIN.
 func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 	e := &f.Sides[s]
-	f.note(s, x)
 	switch seen := e.copies.seen(x); seen {
 	case FactCaptureDuplicate:
 		e.Counters.CaptureDuplicates++
@@ -38,7 +37,7 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 }
 
 // note keeps the flow's own dates.
-func (f *Flow) note(s Side, x *Segment) {
+func (f *Flow) note(x *Segment) {
 	if f.Frames == 0 {
 		f.Start, f.FirstFrame, f.Link = x.Time, x.Frame, x.Link
 	}

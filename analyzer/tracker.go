@@ -130,6 +130,10 @@ func keyOf(src, dst Addr, sport, dport uint16) (k Key, s Side) {
 	return Key{[2]Addr{dst, src}, [2]uint16{dport, sport}}, 1
 }
 
+// self reports whether one socket is both ends: connected to itself, by a
+// simultaneous open (RFC 9293 3.5). What it sends, either side sends.
+func (k *Key) self() bool { return k.Addr[0] == k.Addr[1] && k.Port[0] == k.Port[1] }
+
 // Observe takes one segment, in capture order. It does not keep x.
 func (t *Tracker) Observe(x *Segment) {
 	t.totals.Segments++
@@ -145,7 +149,11 @@ func (t *Tracker) Observe(x *Segment) {
 	}
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
 	f.timeouts(t.cfg.Profile, t.now)
+	f.note(x)
 	facts := f.take(s, x)
+	if k.self() {
+		f.take(s.Peer(), x)
+	}
 	if facts&FactCaptureDuplicate != 0 {
 		t.totals.CaptureDuplicates++
 	}
