@@ -47,12 +47,12 @@ type sender struct {
 	hasFIN    bool // a FIN counts: seen, or assumed
 	finSeen   bool // and it was captured
 	finPassed bool // its peer's inbox has it
-	ended     bool // all of its data is known to be sent: no more can follow a seen FIN
 
 	// mayHaveFIN: up to nxt some octets went unseen, and the last of them may
 	// be a FIN. Whoever sends a FIN of its own after acknowledging them is in
 	// FIN_WAIT_1 or in LAST_ACK.
 	mayHaveFIN bool
+	loose      bool // its only segment so far may be a keep-alive, one below nxt
 	partial    bool // its last payload continues in IP fragments not seen as TCP
 
 	tsMax  uint32 // highest TSVal sent

@@ -161,6 +161,7 @@ func (f *Flow) ownUnseenFIN(s Side, x *Segment) {
 	if e.hasFIN || x.occupies() || x.Seq != e.nxt.Add(1) || e.proven < Established || e.nxt != e.contig || e.partial {
 		return
 	}
+
 	f.assumeFIN(s, x)
 }
 
@@ -183,7 +184,8 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 	if p.hasFIN && !p.finSeen && p.fin.Add(1).Less(x.Ack) {
 		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %d acknowledges more than that", x.Frame))
 	}
-	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial
+	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial && !p.loose
+	p.loose = false
 	if one && next[p.State][SndFIN] != Unknown && p.State != SynReceived {
 		f.assumeFIN(s.Peer(), x)
 		f.unseenReceived(s.Peer(), x)

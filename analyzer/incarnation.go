@@ -7,6 +7,7 @@ package analyzer
 // choose returns the flow that x belongs to, nil when it belongs to none.
 func (t *Tracker) choose(f *Flow, k Key, s Side, x *Segment) *Flow {
 	if f == nil {
+		t.room()
 		return t.open(k, s, x)
 	}
 	if x.Flags&(SYN|ACK|RST) == SYN {
@@ -68,9 +69,11 @@ func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 			t.finish(old)
 		}
 	}
+	t.room()
+	f = t.flows[k] // unless it had to go
 	g := t.open(k, s, x)
-	if g == nil {
-		return f
+	if f == nil {
+		return g
 	}
 	g.older = f
 	g.candidate = !f.over()

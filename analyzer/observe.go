@@ -61,7 +61,9 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 			f.settle(s, x, true)
 			e.resent.sent(x.Time)
 			f.synRetransmits++
-			f.synAt = x.Time
+			if f.synackAt == 0 {
+				f.synAt = x.Time
+			}
 			p.oblige(x.Time)
 			f.noteDark(s.Peer(), x)
 		}
@@ -154,7 +156,9 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	} else {
 		f.time(s.Peer(), x)
 	}
-	f.synackAt = x.Time
+	if f.establishedAt == 0 {
+		f.synackAt = x.Time
+	}
 	f.fastOpen = f.fastOpen || p.hasISN && p.isn.Add(1).Less(x.Ack)
 	facts |= f.acknowledge(s, x)
 	if st := p.proven; st == SynSent || st == SynReceived {
@@ -225,6 +229,7 @@ func (f *Flow) meetOpen(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	e.started, e.nxt, e.contig = true, x.Seq, x.Seq
 	e.mayHaveFIN = x.Len == 0
+	e.loose = x.Len <= 1 && x.Flags&FIN == 0
 	if x.Flags&ACK != 0 {
 		p.started, p.nxt, p.contig = true, x.Ack, x.Ack
 		p.mayHaveFIN = true
@@ -237,6 +242,9 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 	if !e.started {
 		e.started, e.nxt, e.contig = true, x.Seq, x.Seq
 		return 0
+	}
+	if e.loose && x.Seq == e.nxt.Add(1) {
+		e.loose, e.nxt, e.contig = false, x.Seq, x.Seq // that was a keep-alive
 	}
 	before := x.Seq.Less(e.nxt)
 	switch {
@@ -386,7 +394,7 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 	if e.window == 0 && x.Flags&(SYN|FIN|RST|ACK) == ACK && e.hasACK {
 		facts |= FactZeroWindow
 	}
-	if measured&FactKeepAlive != 0 || measured&FactWindowProbe != 0 {
+	if measured&(FactKeepAlive|FactWindowProbe) != 0 && x.Seq.Less(e.nxt) {
 		p.oblige(x.Time)
 		f.noteDark(s.Peer(), x)
 		return facts

@@ -79,9 +79,6 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	if x.Flags&RST != 0 && !refusal {
 		return nil
 	}
-	for n := t.held(); n >= t.cfg.MaxFlows; n = t.held() {
-		t.evict()
-	}
 	f := t.alloc()
 	f.Key, f.Number, f.ReplacedBy = k, t.number, -1
 	f.limits, f.profile = t.cfg.Stuck, t.cfg.Profile
@@ -113,13 +110,16 @@ func (t *Tracker) held() (n int) {
 	return n
 }
 
-// evict hands on the flow that can best be spared.
-func (t *Tracker) evict() {
-	for i := range t.lists {
-		if f := t.lists[i].front; f != nil {
-			t.totals.Evicted++
-			t.finish(f)
-			return
+// room hands on the flows that can best be spared, until there is room for
+// one more.
+func (t *Tracker) room() {
+	for t.held() >= t.cfg.MaxFlows {
+		for i := range t.lists {
+			if f := t.lists[i].front; f != nil {
+				t.totals.Evicted++
+				t.finish(f)
+				break
+			}
 		}
 	}
 }
@@ -211,7 +211,7 @@ func (t *Tracker) finish(f *Flow) {
 	if g := t.flows[f.Key]; g != f && g.refuted() {
 		t.dissolve(g)
 	} else if g != f {
-		g.older = nil
+		g.older = nil // the youngest of a pair is always in the table
 	}
 	t.lists[f.list].remove(f)
 	if t.flows[f.Key] == f {
