@@ -1,6 +1,10 @@
 package analyzer
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Endpoint is one side of a flow as the tap can know it.
 //
@@ -266,9 +270,60 @@ func (f *Flow) rewalk(s Side, why string, frame uint64) {
 		st, basis, since = to, doubt, f.Transitions[in.trans].Time
 	}
 	e.State, e.Basis, e.Since = st, basis, since
+	f.order(-1, e.inbox)
 }
 
+// order puts transitions that were recorded late into their place in the
+// side's history: first, where it is one, and then those of the inputs, in the
+// order of the walk.
+func (f *Flow) order(first int, inbox []input) {
+	last, sorted := first, true
+	for i := range inbox {
+		if t := inbox[i].trans; t >= 0 {
+			sorted = sorted && t > last
+			last = t
+		}
+	}
+	if sorted {
+		return
+	}
+	var at []int // where the transitions of the chain stand
+	if first >= 0 {
+		at = append(at, first)
+	}
+	for i := range inbox {
+		if inbox[i].trans >= 0 {
+			at = append(at, inbox[i].trans)
+		}
+	}
+	chain := make([]Transition, len(at))
+	for i, t := range at {
+		chain[i] = f.Transitions[t]
+	}
+	slices.Sort(at)
+	for i, t := range at {
+		f.Transitions[t] = chain[i]
+	}
+	if first >= 0 {
+		at = at[1:]
+	}
+	for i, n := 0, 0; i < len(inbox); i++ {
+		if inbox[i].trans >= 0 {
+			inbox[i].trans = at[n]
+			n++
+		}
+	}
+}
+
+// withdraw marks the transition. One that only no longer follows from what is
+// now known to come before it has no reason of its own.
 func (t *Transition) withdraw(why string, frame uint64) {
+	if why == "" {
+		why = "what comes before it turned out otherwise"
+		if frame != 0 {
+			why += fmt.Sprintf(" in frame %d", frame)
+		}
+	}
 	t.Withdrawn, t.WithdrawnFrame = why, frame
 }
 
@@ -292,9 +347,10 @@ func (f *Flow) move(s Side, on Event, b Basis, p passing) bool {
 	if to == Unknown {
 		return false
 	}
-	f.record(Transition{Side: s, From: e.proven, To: to, Trigger: on, Basis: b, Time: p.time, Frame: p.frame})
+	made := f.record(Transition{Side: s, From: e.proven, To: to, Trigger: on, Basis: b, Time: p.time, Frame: p.frame})
 	e.proven, e.provenBasis, e.provenSince = to, b, p.time
-	f.rewalk(s, on.String()+" instead", p.frame)
+	f.rewalk(s, on.instead(), p.frame)
+	f.order(made, e.inbox)
 	return true
 }
 
@@ -325,6 +381,7 @@ func (f *Flow) prove(s Side, n int, x *Segment) {
 			continue
 		}
 		f.confirm(s, in, to, x)
+		f.order(in.trans, e.inbox[i+1:])
 	}
 	e.inbox = append(e.inbox[:0], e.inbox[n:]...)
 	f.rewalk(s, "", x.Frame)

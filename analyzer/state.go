@@ -106,6 +106,16 @@ var eventNames = [NumEvents]string{
 // String says the event as a trigger of a transition.
 func (e Event) String() string { return eventNames[e] }
 
+// instead says that the event came where another was believed.
+func (e Event) instead() string { return insteadNames[e] }
+
+var insteadNames = func() (names [NumEvents]string) {
+	for e, n := range eventNames {
+		names[e] = "the side " + n + " instead"
+	}
+	return names
+}()
+
 // Arc is one arrow of RFC 9293's Figure 5: a side in From that meets On is
 // afterwards in To. Note says where the RFC has it.
 type Arc struct {

@@ -1,0 +1,138 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Error says why a source cannot go on: which file, where in it, what was
+// found there and what would help. Frames that a capture holds but that are
+// not TCP are never an Error; Stats counts them.
+type Error struct {
+	File    string // as given to Open, or the name given to NewReader
+	Frame   uint64 // the frame that could not be read, from 1; 0 when the trouble is not in a frame
+	Offset  int64  // byte of the file at which that frame, or the trouble, begins
+	Problem string // what was found
+	Remedy  string // what would help, or what the results still cover
+	Err     error  // the cause, for errors.Is and errors.As; not printed
+}
+
+// Error is one line:
+//
+//	edge.pcap: frame 1042 at byte 88,310: record claims 4,294,967,295 bytes: capture is damaged from here; results cover frames 1-1041
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(oneLine(e.File))
+	switch {
+	case e.Frame > 0:
+		fmt.Fprintf(&b, ": frame %d at byte %s", e.Frame, thousands(uint64(e.Offset)))
+	case e.Offset > 0:
+		fmt.Fprintf(&b, ": at byte %s", thousands(uint64(e.Offset)))
+	}
+	b.WriteString(": " + e.Problem)
+	if e.Remedy != "" {
+		b.WriteString(": " + e.Remedy)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause, so that errors.Is(err, fs.ErrNotExist) and
+// errors.Is(err, io.ErrUnexpectedEOF) work; nil when there is none.
+func (e *Error) Unwrap() error { return e.Err }
+
+// openError words a failure to open a file.
+func openError(path string, err error) *Error {
+	e := &Error{File: path, Problem: cause(err), Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.Remedy = "check the name and the directory"
+	case errors.Is(err, fs.ErrPermission):
+		e.Remedy = "make it readable for this user, or: sudo cat " + shellWord(path) + " | tcpflow-states analyze -"
+	case errors.Is(err, syscall.EISDIR):
+		e.Remedy = "name the captures in it: tcpflow-states analyze " + shellWord(strings.TrimRight(path, "/")) + "/*.pcap"
+	default:
+		e.Remedy = "check that the file can be read"
+	}
+	return e
+}
+
+// cause is the innermost text of an error: without "open x.pcap: ", as the
+// line names the file already.
+func cause(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// covered words what of the capture the results still cover.
+func covered(frames uint64) string {
+	switch frames {
+	case 0:
+		return "nothing before it could be read"
+	case 1:
+		return "results cover frame 1"
+	}
+	return "results cover frames 1-" + strconv.FormatUint(frames, 10)
+}
+
+// damaged is the Error for a record or block that cannot be true.
+func (s *stream) damaged(format string, args ...any) *Error {
+	return &Error{
+		File:    s.stats.Name,
+		Frame:   s.stats.Frames + 1,
+		Offset:  s.w.offset(),
+		Problem: fmt.Sprintf(format, args...),
+		Remedy:  "capture is damaged from here; " + covered(s.stats.Frames),
+	}
+}
+
+// cut is the Error for an input that ends, or stops being readable, got bytes
+// into a record or block of want bytes that begins at byte offset.
+func (s *stream) cut(what string, offset, got, want int64) *Error {
+	e := &Error{File: s.stats.Name, Frame: s.stats.Frames + 1, Offset: offset}
+	if err := s.w.err; err != nil && !errors.Is(err, io.EOF) {
+		e.Err = err
+		e.Problem = "reading failed: " + cause(err)
+		e.Remedy = "capture is unreadable from here; " + covered(s.stats.Frames)
+		return e
+	}
+	e.Err = io.ErrUnexpectedEOF
+	e.Problem = fmt.Sprintf("file ends inside the %s (%s of %s bytes)", what, thousands(uint64(got)), thousands(uint64(want)))
+	e.Remedy = "capture was cut off here; " + covered(s.stats.Frames)
+	return e
+}
+
+// thousands writes a number with commas, as in 88,310.
+func thousands(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// oneLine keeps a file name with control characters from breaking the line.
+func oneLine(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// shellWord quotes a file name for the command lines in remedies.
+func shellWord(name string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/+,:=@%", r)
+	}
+	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !safe(r) }) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(oneLine(name), "'", `'\''`) + "'"
+}

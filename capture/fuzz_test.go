@@ -1,0 +1,175 @@
+package capture
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// seedFiles adds the project's captures and the damaged ones of the bad-input
+// table.
+func seedFiles(f *testing.F, add func(file []byte)) {
+	paths, _ := filepath.Glob("../testdata/pcaps/*.pcap*")
+	for _, path := range paths {
+		if file, err := os.ReadFile(path); err == nil && len(file) < 20<<10 {
+			add(file)
+		}
+	}
+	for _, c := range badInputs {
+		if len(c.file) < 4<<10 {
+			add(c.file)
+		}
+	}
+}
+
+// checkReader reads any bytes as a capture and holds what no bytes may break.
+func checkReader(t *testing.T, file []byte) {
+	src, err := NewReader(bytes.NewReader(file), "fuzz", Options{Window: minWindow})
+	if err == nil {
+		var p Packet
+		for err == nil {
+			if err = src.Next(&p); err == nil && p.Kind == KindSegment && int(p.Segment.Link) >= len(src.Links()) {
+				t.Fatalf("link %d of %d", p.Segment.Link, len(src.Links()))
+			}
+		}
+		checkStats(t, src, len(file))
+	}
+	if err == io.EOF {
+		return
+	}
+	var e *Error
+	if !errors.As(err, &e) || e.Problem == "" || e.Remedy == "" || strings.ContainsAny(err.Error(), "\n\r") {
+		t.Fatalf("error %#v", err)
+	}
+	if e.Offset < 0 || e.Offset > int64(len(file)) {
+		t.Fatalf("offset %d in a file of %d bytes: %v", e.Offset, len(file), err)
+	}
+}
+
+func checkStats(t *testing.T, src Source, size int) {
+	st := src.Stats()
+	sum := st.Segments + st.Unreachable
+	for _, n := range st.Skipped {
+		sum += n
+	}
+	if sum != st.Frames {
+		t.Fatalf("%d frames, %d accounted for: %+v", st.Frames, sum, st)
+	}
+	if st.Bytes > uint64(size) || src.Position() > int64(size) {
+		t.Fatalf("%d bytes consumed, %d read, of %d", st.Bytes, src.Position(), size)
+	}
+	if st.Frames > uint64(size)/16 {
+		t.Fatalf("%d frames in %d bytes", st.Frames, size)
+	}
+	if st.FirstTime > st.LastTime {
+		t.Fatalf("first time %d, last time %d", st.FirstTime, st.LastTime)
+	}
+}
+
+func FuzzPcap(f *testing.F) {
+	seedFiles(f, func(file []byte) {
+		if len(file) == 0 || file[0] != 0x0a {
+			f.Add(file)
+		}
+	})
+	f.Fuzz(checkReader)
+}
+
+func FuzzPcapng(f *testing.F) {
+	seedFiles(f, func(file []byte) {
+		if len(file) > 0 && file[0] == 0x0a {
+			f.Add(file)
+		}
+	})
+	frame := plainFrame()
+	f.Add(join(goodHead, ngPacket(le, 0, 1, frame, 71), ngSimple(le, frame, 71), ngObsolete(le, 0, 1, frame, 71),
+		ngSection(be), ngInterface(be, 276, 96, ngOption(be, optionTSResol, "\xff"), ngOption(be, optionTSOffset, "12345678"), ngOption(be, optionIfName, "any")),
+		ngPacket(be, 0, 1<<63, frame, 71), ngBlock(be, blockStatistics, make([]byte, 12)), ngBlock(be, 0x99, []byte("unknown"))))
+	f.Fuzz(checkReader)
+}
+
+// FuzzDecode decodes any bytes as a frame of any link type. The decoder must not
+// look past the frame's end, where the next record lies in the window; and where
+// gopacket finds a segment behind well-formed headers, it must be ours.
+func FuzzDecode(f *testing.F) {
+	paths, _ := filepath.Glob("../testdata/pcaps/*.pcap")
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil || len(file) < 24 {
+			continue
+		}
+		link := le.Uint16(file[20:])
+		for at, n := 24, 0; at+16 <= len(file) && n < 6; n++ {
+			size := int(le.Uint32(file[at+8:]))
+			f.Add(link, file[at+16:at+16+size], le.Uint16(file[at+12:])-uint16(size))
+			at += 16 + size
+		}
+	}
+	for _, l := range linkTypes {
+		f.Add(l.number, join([]byte{0x11, 0, 0, 1, 0, 47, 0, 0x21}, packet4), uint16(0))
+	}
+	f.Add(uint16(101), ip6(protoHopByHop, join(ext(protoFragment, ""), ext(protoTCP, ""), hello)), uint16(9))
+	f.Add(uint16(105), join([]byte(dot11), packet4), uint16(0))
+	f.Add(uint16(127), join([]byte(radiotap+dot11), packet4), uint16(0))
+	f.Fuzz(func(t *testing.T, link uint16, data []byte, more uint16) {
+		if len(data) == 0 {
+			return
+		}
+		alone := decodeOne(link, data, len(data)+int(more))
+		if again := decodeInWindow(link, data, len(data)+int(more)); alone != again {
+			t.Fatalf("alone: %s\nwith more bytes behind: %s", alone, again)
+		}
+		if link == 1 || link == 101 || link == 113 {
+			checkOracle(t, link, data, len(data)+int(more))
+		}
+	})
+}
+
+// checkOracle holds a frame against gopacket. Broken headers are another matter:
+// there it reads on where we stop.
+func checkOracle(t *testing.T, link uint16, data []byte, wire int) {
+	want, plain := oracle(link, data, 1, time.Unix(0, 0))
+	if want == nil || !plain {
+		return
+	}
+	s := &stream{}
+	var p Packet
+	reason := s.d.decode(s.begin(&port{link: linkTypeOf(link)}, data, uint32(wire), 0), &p)
+	switch reason {
+	case SkippedMalformedIP, SkippedMalformedTCP, SkippedMalformedLink, SkippedCut:
+		return
+	case delivered:
+		if p.Kind == KindSegment {
+			break
+		}
+		fallthrough
+	default:
+		t.Fatalf("gopacket has %+v\nwe have %v", *want, reason)
+	}
+	got := p.Segment
+	if got.Src != want.Src || got.Dst != want.Dst || got.SrcPort != want.SrcPort || got.DstPort != want.DstPort ||
+		got.Seq != want.Seq || got.Ack != want.Ack || got.Flags != want.Flags || got.Checksum != want.Checksum {
+		t.Fatalf("gopacket %+v\nours     %+v", *want, got)
+	}
+}
+
+// decodeInWindow is decodeOne with other bytes behind the frame's.
+func decodeInWindow(link uint16, data []byte, wire int) string {
+	s := &stream{}
+	window := join(data, bytes.Repeat([]byte{0xa5}, 300))
+	before := bytes.Clone(window)
+	var p Packet
+	reason := s.d.decode(s.begin(&port{link: linkTypeOf(link)}, window[:len(data)], uint32(wire), 0), &p)
+	if !bytes.Equal(window, before) {
+		return "the decoder wrote into the window"
+	}
+	if reason != delivered {
+		return reason.String()
+	}
+	return describe(&p, s.d.links.list)
+}

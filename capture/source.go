@@ -1,0 +1,372 @@
+// Package capture turns capture files into TCP segments.
+//
+// A record of the file goes through three steps: the reader of the file format
+// (pcap.go, pcapng.go) yields frames, the decoder of the link type (link.go,
+// rare.go) finds the IP packet in the frame, and ip.go, tcp.go and icmp.go fill
+// the caller's Packet. All of it works in one window of fixed size over the
+// input (window.go): nothing is allocated per frame, and no length that a
+// capture claims makes memory grow.
+//
+// Two rules run through the decoder. A segment's payload length comes from the
+// IP header, never from the bytes captured: a snap length cuts data, and
+// Ethernet padding adds some, without the segment being another one. And what
+// is not TCP, or is broken, is no error but a count in Stats: errors are for a
+// source that cannot go on.
+//
+// The list of file formats is below (formats), that of link types in link.go
+// (linkTypes); a new one of either is one line there and its code.
+package capture
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
+)
+
+// Kind says which field of a Packet Next has filled.
+type Kind uint8
+
+// The kinds of packets that a Source delivers.
+const (
+	KindSegment     Kind = iota // Packet.Segment: a TCP segment
+	KindUnreachable             // Packet.Unreachable: an ICMP error that quotes a TCP segment
+)
+
+// Packet is one thing of interest to the analyzer. It is a value without
+// pointers into the source's buffer and may be kept.
+type Packet struct {
+	Kind        Kind
+	Segment     analyzer.Segment     // meaningful when Kind is KindSegment
+	Unreachable analyzer.Unreachable // meaningful when Kind is KindUnreachable
+}
+
+// Source delivers the packets of one capture in file order. Its methods are for
+// one goroutine, but for Position and Size.
+type Source interface {
+	// Next fills p with the next TCP segment or ICMP error about one, and
+	// counts all else that it passes over. It returns io.EOF at the clean end
+	// of the capture and an *Error when it cannot go on; both are final, and p
+	// says nothing then. It allocates nothing per frame for the common link
+	// types.
+	Next(p *Packet) error
+	// Stats returns the live counters: what they say holds for the frames
+	// before the last one delivered, and that one.
+	Stats() *Stats
+	// Links returns the links met so far; Segment.Link is an index into it.
+	// The slice only ever grows and its elements never change.
+	Links() []analyzer.Link
+	// Position is the number of bytes read from the input so far; callable
+	// from any goroutine, for a progress display.
+	Position() int64
+	// Size is the input's length in bytes, 0 when unknown (a pipe); callable
+	// from any goroutine.
+	Size() int64
+	// Close closes the input if Open opened it.
+	Close() error
+}
+
+// Options change how a source reads. The zero value works.
+type Options struct {
+	// Window is the size of the read buffer in bytes: 1 MiB when 0, and 16 KiB
+	// at the least.
+	Window int
+}
+
+// Stats counts what a source has met.
+type Stats struct {
+	Name   string // the file, as given to Open, or "standard input"
+	Format string // "pcap" or "pcapng"
+
+	Frames      uint64 // frames read, whatever they carry; the last frame's number
+	Bytes       uint64 // bytes of the input consumed
+	Segments    uint64 // TCP segments delivered
+	Unreachable uint64 // ICMP errors about TCP delivered
+	Skipped     [NumReasons]uint64
+
+	FirstTime     int64  // earliest frame's time, ns since 1970-01-01 UTC; 0 without one
+	LastTime      int64  // latest frame's time
+	TimeBackwards uint64 // frames with a time before that of the frame before
+	Truncated     uint64 // frames of which the snap length cut a part
+	Dropped       uint64 // frames that the capturing program says it lost (pcapng Interface Statistics)
+}
+
+// Reason says why a frame was passed over.
+type Reason uint8
+
+// The reasons. Frames == Segments + Unreachable + the sum of Skipped.
+const (
+	delivered            Reason = iota // not passed over; never counted
+	SkippedARP                         // ARP and RARP
+	SkippedUDP                         // UDP over IP
+	SkippedICMP                        // ICMP or ICMPv6 that is no error about a TCP segment
+	SkippedIPProtocol                  // IP with another protocol, tunnels included
+	SkippedFragment                    // a fragment of a TCP segment after the first: it has no TCP header
+	SkippedCut                         // the snap length cut the TCP header, or one before it
+	SkippedMalformedIP                 // an IP header that contradicts itself
+	SkippedMalformedTCP                // a TCP header that contradicts itself or the IP header
+	SkippedMalformedLink               // a link header that is too short or too deep
+	SkippedLinkType                    // a frame of an interface whose link type has no decoder here
+	SkippedNotIP                       // neither IP nor ARP, by the ethertype or what stands for it
+	SkippedEmpty                       // a record without bytes
+	SkippedNoInterface                 // a pcapng packet of an interface that the section does not describe
+	NumReasons           = iota        // the length of Stats.Skipped
+)
+
+var reasonNames = [NumReasons]string{
+	delivered:            "delivered",
+	SkippedARP:           "arp",
+	SkippedUDP:           "udp",
+	SkippedICMP:          "icmp",
+	SkippedIPProtocol:    "other IP protocol",
+	SkippedFragment:      "later IP fragment",
+	SkippedCut:           "truncated before TCP header",
+	SkippedMalformedIP:   "malformed IP",
+	SkippedMalformedTCP:  "malformed TCP",
+	SkippedMalformedLink: "malformed link header",
+	SkippedLinkType:      "unsupported link type",
+	SkippedNotIP:         "not IP",
+	SkippedEmpty:         "empty record",
+	SkippedNoInterface:   "undescribed interface",
+}
+
+// String names the reason as reports print it.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
+
+// stream is what the readers of all formats share.
+type stream struct {
+	w      window
+	d      decoder
+	stats  Stats
+	prev   int64 // time of the frame before
+	timed  bool  // there was one with a time
+	size   int64
+	closer io.Closer
+	err    error // final: io.EOF or *Error
+}
+
+func (s *stream) Stats() *Stats          { return &s.stats }
+func (s *stream) Links() []analyzer.Link { return s.d.links.list }
+func (s *stream) Position() int64        { return s.w.read.Load() }
+func (s *stream) Size() int64            { return s.size }
+
+func (s *stream) Close() error {
+	if s.closer == nil {
+		return nil
+	}
+	return s.closer.Close()
+}
+
+// begin prepares the decoder for the next frame: data as captured, of wire
+// octets originally. Some writers leave that smaller than what they captured,
+// and damage makes it anything: it may become a segment's length (ip.go).
+func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame {
+	f := &s.d.frame
+	f.port = port
+	f.data = data
+	f.wire = max(int(min(wire, maxRecord)), len(data))
+	f.number = s.stats.Frames + 1
+	f.time = time
+	f.path = path{name: port.name}
+	return f
+}
+
+// count takes a frame into the statistics once it is wholly read, and reports
+// whether it was delivered.
+func (s *stream) count(r Reason, cut bool) bool {
+	st := &s.stats
+	st.Frames++
+	st.Bytes = uint64(s.w.offset())
+	if cut {
+		st.Truncated++
+	}
+	switch {
+	case r != delivered:
+		st.Skipped[r]++
+	case s.d.unreachable:
+		st.Unreachable++
+	default:
+		st.Segments++
+	}
+	return r == delivered
+}
+
+// clock takes a frame's time into the statistics. Frames without a time of
+// their own (pcapng's Simple Packet Blocks) do not come here.
+func (s *stream) clock(time int64) {
+	st := &s.stats
+	if !s.timed {
+		s.timed = true
+		st.FirstTime, st.LastTime, s.prev = time, time, time
+	}
+	if time < s.prev {
+		st.TimeBackwards++
+		st.FirstTime = min(st.FirstTime, time)
+	}
+	st.LastTime = max(st.LastTime, time)
+	s.prev = time
+}
+
+// format is one kind of file that Open knows by its first bytes: one that can
+// be read has open, for the others hint says what turns it into one.
+type format struct {
+	name   string
+	magics []string
+	open   func(*stream) (Source, error)
+	hint   string // printf format for the file's name as a shell word
+}
+
+// formats is the list of all file formats.
+var formats = []format{
+	{name: "pcap", magics: pcapMagics, open: newPcap},
+	{name: "pcapng", magics: []string{"\x0a\x0d\x0d\x0a"}, open: newPcapng},
+
+	{name: "gzip-compressed", magics: []string{"\x1f\x8b"}, hint: "decompress first: gzip -dc %s | tcpflow-states analyze -"},
+	{name: "zstd-compressed", magics: []string{"\x28\xb5\x2f\xfd"}, hint: "decompress first: zstd -dc %s | tcpflow-states analyze -"},
+	{name: "xz-compressed", magics: []string{"\xfd7zXZ\x00"}, hint: "decompress first: xz -dc %s | tcpflow-states analyze -"},
+	{name: "bzip2-compressed", magics: []string{"BZh"}, hint: "decompress first: bzip2 -dc %s | tcpflow-states analyze -"},
+	{name: "lz4-compressed", magics: []string{"\x04\x22\x4d\x18", "\x02\x21\x4c\x18"}, hint: "decompress first: lz4 -dc %s | tcpflow-states analyze -"},
+	{name: "a zip archive", magics: []string{"PK\x03\x04"}, hint: "unpack first: unzip -p %s | tcpflow-states analyze -"},
+	{name: "a snoop capture", magics: []string{"snoop\x00\x00\x00"}, hint: "convert first: editcap -F pcapng %s - | tcpflow-states analyze -"},
+	{name: "a Network Monitor capture", magics: []string{"GMBU", "RTSS"}, hint: "convert first: editcap -F pcapng %s - | tcpflow-states analyze -"},
+}
+
+// notCapture is the remedy for what no line of formats matches.
+const notCapture = "give a pcap or pcapng file, as tcpdump -w or dumpcap -w writes it"
+
+// standardInput is what Stats and errors call it.
+const standardInput = "standard input"
+
+// Open opens a capture file; "-" is standard input. Its errors are of type
+// *Error and wrap the system's, so that errors.Is(err, fs.ErrNotExist) works.
+func Open(path string, o Options) (Source, error) {
+	file, name := os.Stdin, standardInput
+	if path != "-" {
+		var err error
+		if file, err = os.Open(path); err != nil {
+			return nil, openError(path, err)
+		}
+		name = path
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = syscall.EISDIR
+	}
+	if err != nil {
+		file.Close()
+		return nil, openError(name, err)
+	}
+	s := newStream(file, name, o)
+	s.closer = file
+	if info.Mode().IsRegular() {
+		s.size = info.Size()
+	}
+	src, err := s.identify()
+	if err != nil {
+		file.Close()
+	}
+	return src, err
+}
+
+// NewReader reads a capture from r; name stands for it in Stats and errors. Its
+// errors are of type *Error. It waits for no more than the capture's file
+// header, and the Source never closes r.
+func NewReader(r io.Reader, name string, o Options) (Source, error) {
+	return newStream(r, name, o).identify()
+}
+
+func newStream(r io.Reader, name string, o Options) *stream {
+	size := windowSize
+	if o.Window > 0 {
+		size = max(o.Window, minWindow)
+	}
+	s := &stream{stats: Stats{Name: name}}
+	s.w.r = r
+	s.w.buf = make([]byte, size)
+	return s
+}
+
+// identify finds the format by the first bytes and opens its reader.
+func (s *stream) identify() (Source, error) {
+	head := s.w.peek(4)
+	if len(head) == 0 {
+		return nil, s.emptyError()
+	}
+	longest := s.w.peek(8)
+	for _, f := range formats {
+		for _, magic := range f.magics {
+			if !strings.HasPrefix(string(longest), magic) {
+				continue
+			}
+			if f.open != nil {
+				s.stats.Format = f.name
+				return f.open(s)
+			}
+			return nil, &Error{File: s.stats.Name, Problem: "file is " + f.name, Remedy: s.hint(f.hint)}
+		}
+	}
+	return nil, s.unknownError()
+}
+
+// hint fills a format's hint with the input's name as a command would take it.
+func (s *stream) hint(text string) string {
+	name := s.stats.Name
+	if name == standardInput {
+		name = "-"
+	}
+	return fmt.Sprintf(text, shellWord(name))
+}
+
+func (s *stream) emptyError() *Error {
+	e := &Error{File: s.stats.Name, Err: s.w.err}
+	if s.w.err != io.EOF {
+		e.Problem = "reading failed: " + cause(s.w.err)
+		e.Remedy = "check that the file can be read"
+		return e
+	}
+	e.Err = io.ErrUnexpectedEOF
+	e.Problem = "file is empty"
+	e.Remedy = "the capturing program wrote nothing; let it end by Ctrl-C or SIGTERM, or use tcpdump -U"
+	return e
+}
+
+// unknownError words what the input is, as far as its beginning shows.
+func (s *stream) unknownError() *Error {
+	e := &Error{File: s.stats.Name, Remedy: notCapture}
+	// One read's worth: more might have to be waited for.
+	b := s.w.buf[s.w.start:min(s.w.end, s.w.start+512)]
+	switch {
+	case len(b) < 4:
+		e.Problem = fmt.Sprintf("not a capture: only %d bytes long", len(b))
+	case isText(b):
+		e.Problem = "not a capture: it is text"
+	default:
+		e.Problem = fmt.Sprintf("not a capture: begins with bytes % x", b[:4])
+	}
+	return e
+}
+
+// isText reports whether b looks like text; b's last character may be cut.
+func isText(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 && len(b) >= utf8.UTFMax {
+			return false
+		}
+		if r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
