@@ -74,29 +74,43 @@ func (f *Flow) finAgain(s Side, x *Segment) Facts {
 	return 0
 }
 
-// confirmSight makes an assumed FIN certain: here it is.
+// confirmSight takes the first sight of an assumed FIN: it exists. Whether its
+// sender had then received the peer's is certain only when this copy does not
+// acknowledge that; a later copy acknowledges more than the first did.
 func (f *Flow) confirmSight(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	if i := e.find(SndFIN); i >= 0 {
-		e.inbox[i].basis = Inferred
-		f.certify(s, SndFIN, x)
-	}
-	if i := p.find(RcvFIN); i >= 0 {
+	if i := p.find(RcvFIN); i >= 0 && p.inbox[i].basis == Assumed && !p.mayHaveFIN {
 		p.inbox[i].basis = Inferred
+	}
+	own := e.find(SndFIN)
+	if own < 0 {
+		return
+	}
+	r := e.find(RcvFIN)
+	if r < 0 || x.Ack.Less(e.inbox[r].end) {
+		e.inbox[own].basis = Inferred
+		f.certify(s, SndFIN, x)
+		return
+	}
+	if own < r {
+		in := e.inbox[r]
+		copy(e.inbox[own+1:r+1], e.inbox[own:r])
+		e.inbox[own] = in
+		f.rewalk(s, fmt.Sprintf("the FIN in frame %d acknowledges the peer's", x.Frame), x.Frame)
 	}
 }
 
 // deliverFIN promises side s's FIN to the peer once everything before it has
-// gone past the tap or been acknowledged.
-func (f *Flow) deliverFIN(s Side, x *Segment) {
+// gone past the tap or been acknowledged, and reports whether it did.
+func (f *Flow) deliverFIN(s Side, x *Segment) bool {
 	e := &f.Sides[s]
 	if !e.hasFIN || e.finPassed || !e.finSeen || e.contig.Less(e.fin.Add(1)) {
-		return
+		return false
 	}
 	e.finPassed = true
 	p := &f.Sides[s.Peer()]
 	if next[p.proven][RcvFIN] == Unknown && len(p.inbox) == 0 {
-		return
+		return false
 	}
 	basis := Inferred
 	if p.mayHaveFIN && !p.hasFIN {
@@ -109,6 +123,7 @@ func (f *Flow) deliverFIN(s Side, x *Segment) {
 	}
 	f.promise(s.Peer(), RcvFIN, x, in)
 	f.orderFIN(s.Peer(), x)
+	return true
 }
 
 // orderFIN puts a FIN that does not acknowledge the side's own before the ACK
@@ -151,6 +166,24 @@ func (f *Flow) bareAt(s Side, x *Segment) {
 		e.nxt = e.contig
 		e.spans.n = 0
 		f.remove(s, i, fmt.Sprintf("its sender stands before it in frame %d", x.Frame), x.Frame)
+	}
+}
+
+// ownGap looks for a bare segment that stands beyond what its sender was seen
+// to send. A FIN may lie between, and nothing tells whether that came before or
+// after what the segment acknowledges: neither order can be proved by it.
+func (f *Flow) ownGap(s Side, x *Segment) {
+	e := &f.Sides[s]
+	const sane = 1 << 24
+	if d := e.nxt.Distance(x.Seq); e.hasFIN || x.occupies() || d <= 0 || d > sane || e.partial || e.loose {
+		return
+	}
+	if x.Seq != e.nxt.Add(1) {
+		e.mayHaveFIN = true
+	}
+	if i := e.find(RcvFIN); i >= 0 {
+		e.inbox[i].basis = Assumed
+		f.rewalk(s, "", x.Frame)
 	}
 }
 

@@ -62,9 +62,8 @@ func (t *Tracker) chooseSYN(f *Flow, k Key, s Side, x *Segment) *Flow {
 // a candidate: it has taken over when its SYN is answered.
 func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 	if old := f.older; old != nil {
-		if f.refuted() {
+		if f.candidate { // another SYN, and still no answer: the old flow lives
 			t.dissolve(f)
-			f = old
 		} else {
 			t.finish(old)
 		}

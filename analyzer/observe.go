@@ -191,6 +191,7 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	}
 	e.sample(x)
 	facts := f.measure(s, x)
+	f.ownGap(s, x)
 	f.settle(s, x, facts&FactRetransmission != 0)
 	if x.Flags&ACK != 0 {
 		f.synchronize(s, x)
@@ -335,7 +336,9 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 		}
 	}
 	f.scaleWindow(s, x)
-	f.deliverFIN(s.Peer(), x)
+	if f.deliverFIN(s.Peer(), x) {
+		f.settle(s, x, false) // the ACK filled the hole before the FIN, and covers it
+	}
 	f.ackEvents(s, x)
 	return facts
 }
@@ -412,7 +415,7 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 		facts |= FactData
 		e.LastData = x.Time
 		f.resolveDoubt(s, x)
-	} else if fin && !e.hasFIN {
+	} else if fin && !e.hasFIN || x.end() == e.nxt {
 		f.resolveDoubt(s, x)
 	}
 	if fin {

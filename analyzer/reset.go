@@ -89,8 +89,8 @@ func (f *Flow) withoutSocket(s Side, x *Segment) {
 		}
 		i++
 	}
-	for i := len(e.inbox) - 1; i >= 0; i-- {
-		if on := e.inbox[i].on; on == RcvACKofFIN && e.inbox[i].basis != Assumed || on == RcvRST {
+	for i := e.solid() - 1; i >= 0; i-- {
+		if on := e.inbox[i].on; on == RcvACKofFIN || on == RcvRST {
 			e.inbox[i].hold = holdNot
 			f.prove(s, i+1, x)
 			break

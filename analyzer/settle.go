@@ -9,7 +9,7 @@ import (
 // inbox. repeats says that x sends again what s has sent before.
 func (f *Flow) settle(s Side, x *Segment, repeats bool) {
 	e := &f.Sides[s]
-	for i := len(e.inbox) - 1; i >= 0; i-- {
+	for i := e.solid() - 1; i >= 0; i-- {
 		if f.proves(s, &e.inbox[i], x) {
 			f.prove(s, i+1, x)
 			break
@@ -29,12 +29,20 @@ func (f *Flow) settle(s Side, x *Segment, repeats bool) {
 	}
 }
 
+// solid returns how many inputs come before the first that is assumed: what
+// rests on an assumption is proved by nothing that came after it.
+func (e *Endpoint) solid() int {
+	for i := range e.inbox {
+		if e.inbox[i].basis == Assumed {
+			return i
+		}
+	}
+	return len(e.inbox)
+}
+
 // proves reports whether x, which side s sent, shows that the input reached
 // it.
 func (f *Flow) proves(s Side, in *input, x *Segment) bool {
-	if in.basis == Assumed {
-		return false // what no segment shows, no acknowledgment of it proves
-	}
 	plain := x.Flags&(SYN|RST) == 0
 	switch in.on {
 	case RcvRST:
@@ -151,11 +159,12 @@ func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
 	f.queue(to, in)
 }
 
-// passing describes x, which side s sent, as a copy that passes the tap.
+// passing describes x as a copy of what side s sends, passing the tap. Where x
+// is the peer's, which only reveals it, its timestamps are not the copy's.
 func (f *Flow) passing(s Side, x *Segment) passing {
 	p := passing{time: x.Time, frame: x.Frame}
-	if x.Options.Set&OptTimestamps != 0 {
-		e := &f.Sides[s]
+	e := &f.Sides[s]
+	if x.Options.Set&OptTimestamps != 0 && x.Src == f.Key.Addr[s] && x.SrcPort == f.Key.Port[s] {
 		p.ts = x.Options.TSVal
 		p.newTS = !e.hasTS || int32(p.ts-e.tsMax) > 0
 	}
