@@ -50,7 +50,8 @@ type sender struct {
 	fin       Seq  // number of its FIN
 	hasFIN    bool // a FIN counts: seen, or assumed
 	finSeen   bool // and it was captured
-	finPassed bool // its peer's inbox has it
+	finPassed bool // its peer's inbox has it, or had
+	finLast   passing
 
 	// mayHaveFIN: up to nxt some octets went unseen, and the last of them may
 	// be a FIN. Whoever sends a FIN of its own after acknowledging them is in

@@ -29,12 +29,13 @@ func (f *Flow) takeFIN(s Side, x *Segment) Facts {
 	e.resent.sent(x.Time)
 	f.closing(s, x)
 	now := f.passing(s, x)
+	e.finLast = now
 	switch {
+	case f.doubtful(s, x):
+		f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
 	case e.contig != at.Add(1):
 		// Past a hole it is a promise until the hole fills.
 		f.queue(s, input{on: SndFIN, basis: Inferred, first: now, last: now})
-	case f.doubtful(s, x):
-		f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
 	default:
 		f.move(s, SndFIN, Observed, now)
 	}
@@ -61,6 +62,7 @@ func (f *Flow) doubtful(s Side, x *Segment) bool {
 // assumed.
 func (f *Flow) finAgain(s Side, x *Segment) Facts {
 	e := &f.Sides[s]
+	e.finLast = f.passing(s, x)
 	if !e.finSeen {
 		e.finSeen = true
 		e.resent.sent(x.Time)
@@ -87,6 +89,9 @@ func (f *Flow) confirmSight(s Side, x *Segment) {
 		return
 	}
 	r := e.find(RcvFIN)
+	if r < 0 && p.mayHaveFIN {
+		return // it may have acknowledged one that went unseen
+	}
 	if r < 0 || x.Ack.Less(e.inbox[r].end) {
 		e.inbox[own].basis = Inferred
 		f.certify(s, SndFIN, x)
@@ -109,7 +114,7 @@ func (f *Flow) deliverFIN(s Side, x *Segment) bool {
 	}
 	e.finPassed = true
 	p := &f.Sides[s.Peer()]
-	if next[p.proven][RcvFIN] == Unknown && len(p.inbox) == 0 {
+	if p.hasReceivedFIN() {
 		return false
 	}
 	basis := Inferred
@@ -124,6 +129,16 @@ func (f *Flow) deliverFIN(s Side, x *Segment) bool {
 	f.promise(s.Peer(), RcvFIN, x, in)
 	f.orderFIN(s.Peer(), x)
 	return true
+}
+
+// hasReceivedFIN reports whether the side is proved to have taken its peer's
+// FIN, or to be beyond taking one.
+func (e *Endpoint) hasReceivedFIN() bool {
+	switch e.proven {
+	case CloseWait, Closing, LastAck, TimeWait, Closed:
+		return true
+	}
+	return false
 }
 
 // orderFIN puts a FIN that does not acknowledge the side's own before the ACK
@@ -153,8 +168,16 @@ func (f *Flow) finOutOfWindow(s Side, x *Segment) bool {
 	if at.Less(e.contig) && !x.Fragment {
 		return true
 	}
-	return p.hasACK && p.shiftKnown && p.LastSent != 0 && e.hasISN &&
-		p.ack.Add(p.maxWindow).Less(at)
+	return p.hasACK && p.LastSent != 0 && e.hasISN && p.ack.Add(p.reach()).Less(at)
+}
+
+// reach is the widest window that a side has advertised, in octets; at the
+// widest scale where its SYN was not captured (RFC 7323 2.3).
+func (e *Endpoint) reach() uint32 {
+	if e.shiftKnown {
+		return e.maxWindow
+	}
+	return e.maxWindow << 14
 }
 
 // bareAt looks at the numbers of a segment without data: a FIN in a hole that
@@ -207,6 +230,18 @@ func (f *Flow) finAcknowledged(s Side, x *Segment) {
 	}
 	if !e.finSeen && !e.finPassed {
 		f.unseenReceived(s, x)
+		return
+	}
+	// What was taken for lost came through after all, or again and unseen.
+	if p := &f.Sides[s.Peer()]; e.finSeen && e.finPassed && p.find(RcvFIN) < 0 && !p.hasReceivedFIN() {
+		in := input{basis: Inferred, first: e.finLast, last: e.finLast, end: e.fin.Add(1), hasEnd: true}
+		if p.hasFIN && p.fin.Less(e.ackAtFIN) && p.find(RcvACKofFIN) < 0 {
+			in.on = RcvACKofFIN // it came with that FIN
+			f.queue(s.Peer(), in)
+		}
+		in.on = RcvFIN
+		f.queue(s.Peer(), in)
+		f.settle(s.Peer(), x, false)
 	}
 }
 
@@ -239,6 +274,9 @@ func (f *Flow) assumeFIN(s Side, x *Segment) {
 	e.cover(e.fin, e.fin.Add(1))
 	e.mayHaveFIN = false
 	f.closing(s, x)
+	if i := e.find(RcvFIN); i >= 0 {
+		e.inbox[i].basis = Assumed // which of the two came first, nothing tells
+	}
 	now := passing{time: x.Time, frame: x.Frame}
 	f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
 }

@@ -184,7 +184,7 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	if !e.started && !p.started {
 		f.meetOpen(s, x)
 	}
-	if p.proven == SynSent && p.hasISN && !e.hasISN && !(p.isn.Less(x.Ack) && x.Ack.LessEq(p.nxt)) {
+	if p.proven == SynSent && p.hasISN && !e.hasISN && !plausibleAnswer(p, x) {
 		// The answer of an older connection to this SYN: the peer resets it.
 		p.badSYNACK, p.hasBad = x.Ack, true
 		return FactChallengeACK
@@ -220,6 +220,14 @@ func (f *Flow) challengeACK(s Side, x *Segment, facts Facts) Facts {
 		return FactChallengeACK
 	}
 	return 0
+}
+
+// plausibleAnswer reports whether an ordinary segment's ACK can be of the
+// connection that a side's SYN began, rather than of an older one: it covers
+// the SYN, and no more data than can have gone by unseen.
+func plausibleAnswer(p *Endpoint, x *Segment) bool {
+	const unseen = 1 << 24
+	return p.isn.Less(x.Ack) && x.Ack.Less(p.nxt.Add(unseen))
 }
 
 // meetOpen begins a flow in the middle: both sides are taken for ESTABLISHED.
@@ -297,9 +305,9 @@ func (f *Flow) synchronize(s Side, x *Segment) {
 			return
 		}
 		// A bare ACK may be SYN_RECEIVED's answer to what is not acceptable
-		// (3.10.7.4, first step); data and FIN come after the handshake, but
-		// with Fast Open.
-		if !x.occupies() || f.fastOpen {
+		// (3.10.7.4, first step); data, a FIN, and an ACK of data come after
+		// the handshake, but with Fast Open.
+		if !x.occupies() && !p.isn.Add(1).Less(x.Ack) || f.fastOpen {
 			return
 		}
 		f.move(s, SndSYNACK, Assumed, now)
@@ -355,8 +363,8 @@ func (f *Flow) ackEvents(s Side, x *Segment) {
 	}
 	if p.hasFIN && p.fin.Less(x.Ack) && (p.find(SndFIN) >= 0 || next[p.proven][RcvACKofFIN] != Unknown) {
 		basis := Inferred
-		if !p.finSeen {
-			basis = Assumed
+		if e := &f.Sides[s]; !p.finSeen || e.hasFIN && !e.finSeen || e.mayHaveFIN {
+			basis = Assumed // there was no such FIN; or one of its peer's may have come before
 		}
 		f.promise(s.Peer(), RcvACKofFIN, x, input{basis: basis, end: x.end(), hasEnd: x.occupies()})
 	}

@@ -121,7 +121,7 @@ func (f *Flow) judgeRST(s Side, x *Segment) Facts {
 	case !e.started:
 		return FactRSTIgnored
 	case low.LessEq(x.Seq) && x.Seq.LessEq(high):
-	case low.Less(x.Seq) && x.Seq.Less(low.Add(p.maxWindow)):
+	case low.Less(x.Seq) && x.Seq.Less(low.Add(p.reach())):
 		in.hold = holdEnd
 		p.provokedAt = x.Time
 		f.promise(s.Peer(), RcvRST, x, in)

@@ -15,6 +15,7 @@ func (f *Flow) settle(s Side, x *Segment, repeats bool) {
 			break
 		}
 	}
+	f.arrived(s, x)
 	for i := 0; i < len(e.inbox); {
 		in := &e.inbox[i]
 		why := f.disproves(s, in, x, repeats)
@@ -26,6 +27,23 @@ func (f *Flow) settle(s Side, x *Segment, repeats bool) {
 			e.broken[in.on] = true
 		}
 		f.remove(s, i, why, x.Frame)
+	}
+}
+
+// arrived lets assumed inputs count that x acknowledges: they were received,
+// though in what order stays unknown.
+func (f *Flow) arrived(s Side, x *Segment) {
+	e := &f.Sides[s]
+	changed := false
+	for i := range e.inbox {
+		in := &e.inbox[i]
+		if in.hold != holdNot && in.hasEnd && x.Flags&ACK != 0 && in.end.LessEq(x.Ack) {
+			in.hold = holdNot
+			changed = true
+		}
+	}
+	if changed {
+		f.rewalk(s, "", x.Frame)
 	}
 }
 
@@ -61,8 +79,8 @@ func (f *Flow) proves(s Side, in *input, x *Segment) bool {
 			return true
 		}
 	}
-	if in.hasEnd && x.Flags&ACK != 0 && in.end.LessEq(x.Ack) {
-		return true
+	if in.hasEnd && x.Flags&ACK != 0 {
+		return in.end.LessEq(x.Ack) // whatever it echoes: another segment may have had that TSVal
 	}
 	return in.echoedBy(x)
 }

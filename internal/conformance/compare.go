@@ -88,9 +88,10 @@ func pair(t *Truth, evid map[analyzer.Key]*evidence, flows []*Flow) (pairs []pai
 }
 
 // pairOne matches the flows of one address pair to its incarnations. Those of
-// which the tap has no packet are not asked for.
+// which the tap has no packet are not asked for, nor a flow for those of which
+// it has a RST alone.
 func pairOne(t *Truth, e *evidence, conns []pairing, flows []*Flow) (pairs []pairing) {
-	var present []pairing
+	var present, spoke []pairing
 	for i, c := range conns {
 		if i > 0 {
 			c.begin = t.Connections[c.conn].First - clockSlack
@@ -98,9 +99,15 @@ func pairOne(t *Truth, e *evidence, conns []pairing, flows []*Flow) (pairs []pai
 		if i+1 < len(conns) {
 			c.end = t.Connections[conns[i+1].conn].First - clockSlack
 		}
-		if n, _ := e.within(c.begin, c.end, func(p seen) bool { return p.segment && p.flags&analyzer.RST == 0 }); n > 0 {
+		if n, _ := e.within(c.begin, c.end, func(p seen) bool { return p.segment }); n > 0 {
 			present = append(present, c)
 		}
+		if n, _ := e.within(c.begin, c.end, func(p seen) bool { return p.segment && p.flags&analyzer.RST == 0 }); n > 0 {
+			spoke = append(spoke, c)
+		}
+	}
+	if len(flows) < len(present) {
+		present = spoke
 	}
 	for i, c := range present {
 		if i < len(flows) {

@@ -71,7 +71,7 @@ func run(cfg gen.Config, runs int) error {
 			}
 		}
 	}
-	print(cfg, made, tools, runs)
+	table(cfg, made, tools, runs)
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (t *tool) median() time.Duration {
 	return walls[len(walls)/2]
 }
 
-func print(cfg gen.Config, made gen.Written, tools []*tool, runs int) {
+func table(cfg gen.Config, made gen.Written, tools []*tool, runs int) {
 	fmt.Printf("%s, seed %d: %d packets, %d connections, %.0f MB; median of %d runs, %d CPUs\n\n",
 		cfg.Profile, cfg.Seed, made.Packets, made.Connections, float64(made.Bytes)/1e6, runs, runtime.NumCPU())
 	fmt.Println("| tool | wall | packets/s | peak RSS | time beside ours |")
