@@ -46,6 +46,7 @@ type sender struct {
 	started          bool // nxt and contig mean something
 	hasISN           bool
 	spans            spanSet
+	gap              span // acknowledged last without having gone past
 
 	fin       Seq  // number of its FIN
 	hasFIN    bool // a FIN counts: seen, or assumed
@@ -64,6 +65,7 @@ type sender struct {
 	hasTS  bool
 	resent resends
 	copies copyRing
+	ttl    uint8 // of its last segment that was no RST
 }
 
 // receiver is what a side has told of its receiving half.
@@ -221,9 +223,11 @@ func (in *input) again(p passing) {
 
 // pick returns the copy that the side's answer x shows to have arrived: the
 // one whose TSVal it echoes, else the latest that is at least a shortest round
-// trip old. The ACK of a SYN keeps its first copy.
-func (in *input) pick(x *Segment, rtt int64) passing {
-	if in.on == RcvACKofSYN || in.last.frame == in.first.frame {
+// trip old. An ACK keeps its first copy, unless the side has belied such a one
+// before: had it not arrived, the side would have sent again what it covers.
+func (in *input) pick(x *Segment, e *Endpoint) passing {
+	ack := in.on == RcvACKofSYN || in.on == RcvACKofFIN
+	if ack && !e.broken[in.on] || in.last.frame == in.first.frame {
 		return in.first
 	}
 	for _, c := range [...]passing{in.last, in.prev, in.first} {
@@ -234,7 +238,7 @@ func (in *input) pick(x *Segment, rtt int64) passing {
 			if int32(x.Options.TSEcr-c.ts) >= 0 {
 				return c
 			}
-		} else if x.Time-c.time >= rtt {
+		} else if x.Time-c.time >= e.rtt {
 			return c
 		}
 	}
@@ -264,7 +268,9 @@ func (f *Flow) rewalk(s Side, why string, frame uint64) {
 			continue
 		}
 		doubt = max(doubt, in.basis) // what rests on an assumption is one
-		if in.trans < 0 {
+		if in.trans >= 0 {
+			f.Transitions[in.trans].Basis = doubt
+		} else {
 			in.trans = f.record(Transition{Side: s, From: st, To: to, Trigger: in.on,
 				Basis: doubt, Time: in.first.time, Frame: in.first.frame})
 		}
@@ -328,9 +334,35 @@ func (t *Transition) withdraw(why string, frame uint64) {
 	t.Withdrawn, t.WithdrawnFrame = why, frame
 }
 
+// maxTransitions bounds a flow's record: what is believed is a dozen for each
+// side, the rest is withdrawn.
+const maxTransitions = 256
+
 func (f *Flow) record(t Transition) int {
 	f.Transitions = append(f.Transitions, t)
 	return len(f.Transitions) - 1
+}
+
+// forget drops the older half of a long record's withdrawn transitions.
+func (f *Flow) forget() {
+	moved := make([]int, len(f.Transitions))
+	kept := f.Transitions[:0]
+	for i, t := range f.Transitions {
+		if t.Withdrawn != "" && i < maxTransitions/2 {
+			f.Forgotten++
+			continue
+		}
+		moved[i] = len(kept)
+		kept = append(kept, t)
+	}
+	f.Transitions = kept
+	for s := range f.Sides {
+		for i := range f.Sides[s].inbox {
+			if in := &f.Sides[s].inbox[i]; in.trans >= 0 {
+				in.trans = moved[in.trans]
+			}
+		}
+	}
 }
 
 // begin sets where a side stands before its first event. It is no transition.
@@ -396,7 +428,7 @@ func (f *Flow) confirm(s Side, in *input, to State, x *Segment) {
 			f.drop(in, "", x.Frame)
 		}
 	}
-	c := in.pick(x, e.rtt)
+	c := in.pick(x, e)
 	if in.trans < 0 {
 		in.trans = f.record(Transition{Side: s, From: e.proven, To: to, Trigger: in.on, Basis: in.basis})
 	}

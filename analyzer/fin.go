@@ -63,6 +63,9 @@ func (f *Flow) doubtful(s Side, x *Segment) bool {
 func (f *Flow) finAgain(s Side, x *Segment) Facts {
 	e := &f.Sides[s]
 	e.finLast = f.passing(s, x)
+	if x.Flags&ACK != 0 {
+		e.ackAtFIN = e.ackAtFIN.Max(x.Ack)
+	}
 	if !e.finSeen {
 		e.finSeen = true
 		e.resent.sent(x.Time)
@@ -81,8 +84,12 @@ func (f *Flow) finAgain(s Side, x *Segment) Facts {
 // acknowledge that; a later copy acknowledges more than the first did.
 func (f *Flow) confirmSight(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	if i := p.find(RcvFIN); i >= 0 && p.inbox[i].basis == Assumed && !p.mayHaveFIN {
+	if i := p.find(RcvFIN); i >= 0 && !p.mayHaveFIN && !(p.hasFIN && p.fin.Less(x.Ack)) {
 		p.inbox[i].basis = Inferred
+		if p.inbox[i].end.LessEq(p.ack) && i < p.solid() {
+			f.prove(s.Peer(), i+1, x)
+			f.sureFIN(s.Peer(), x)
+		}
 	}
 	own := e.find(SndFIN)
 	if own < 0 {
@@ -95,6 +102,7 @@ func (f *Flow) confirmSight(s Side, x *Segment) {
 	if r < 0 || x.Ack.Less(e.inbox[r].end) {
 		e.inbox[own].basis = Inferred
 		f.certify(s, SndFIN, x)
+		f.sureACKofFIN(s)
 		return
 	}
 	if own < r {
@@ -122,13 +130,24 @@ func (f *Flow) deliverFIN(s Side, x *Segment) bool {
 		basis = Assumed // CLOSE_WAIT, or TIME_WAIT after a FIN of its own that went unseen
 	}
 	in := input{basis: basis, end: e.fin.Add(1), hasEnd: true}
-	if a := p.find(RcvACKofFIN); a >= 0 && x.Flags&FIN != 0 && p.fin.Less(x.Ack) {
+	if a := p.find(RcvACKofFIN); a >= 0 && p.fin.Less(e.ackAtFIN) {
 		// One segment, one fate: it carries that ACK too.
 		in.hold, in.until = p.inbox[a].hold, p.inbox[a].until
 	}
+	f.ackWithFIN(s.Peer(), f.passing(s, x), in)
 	f.promise(s.Peer(), RcvFIN, x, in)
 	f.orderFIN(s.Peer(), x)
 	return true
+}
+
+// ackWithFIN promises a side the ACK of its own FIN that its peer's FIN
+// carried, where no other segment has: the two arrive together.
+func (f *Flow) ackWithFIN(s Side, p passing, in input) {
+	e := &f.Sides[s]
+	if e.hasFIN && e.fin.Less(f.Sides[s.Peer()].ackAtFIN) && e.find(RcvACKofFIN) < 0 {
+		in.on, in.first, in.last = RcvACKofFIN, p, p
+		f.queue(s, in)
+	}
 }
 
 // hasReceivedFIN reports whether the side is proved to have taken its peer's
@@ -147,7 +166,7 @@ func (f *Flow) orderFIN(s Side, x *Segment) {
 	e := &f.Sides[s]
 	i := e.find(RcvFIN)
 	a := e.find(RcvACKofFIN)
-	if a < 0 || i < a || !e.hasFIN || x.Flags&FIN == 0 || e.fin.Less(x.Ack) {
+	if a < 0 || i < a || !e.hasFIN || e.fin.Less(f.Sides[s.Peer()].ackAtFIN) {
 		return
 	}
 	in := e.inbox[i]
@@ -168,7 +187,7 @@ func (f *Flow) finOutOfWindow(s Side, x *Segment) bool {
 	if at.Less(e.contig) && !x.Fragment {
 		return true
 	}
-	return p.hasACK && p.LastSent != 0 && e.hasISN && p.ack.Add(p.reach()).Less(at)
+	return p.hasACK && p.LastSent != 0 && p.ack.Add(p.reach()).Less(at)
 }
 
 // reach is the widest window that a side has advertised, in octets; at the
@@ -184,6 +203,9 @@ func (e *Endpoint) reach() uint32 {
 // its sender does not stand behind was not its own.
 func (f *Flow) bareAt(s Side, x *Segment) {
 	e := &f.Sides[s]
+	if x.Seq.LessEq(e.gap.from) {
+		e.found(e.gap.from, e.gap.to) // it never sent what its peer acknowledged
+	}
 	if i := e.find(SndFIN); i >= 0 && e.finSeen && e.inbox[i].basis == Inferred && x.Seq == e.contig && x.Seq.Less(e.fin) {
 		e.hasFIN, e.finSeen, e.finPassed = false, false, false
 		e.nxt = e.contig
@@ -235,10 +257,7 @@ func (f *Flow) finAcknowledged(s Side, x *Segment) {
 	// What was taken for lost came through after all, or again and unseen.
 	if p := &f.Sides[s.Peer()]; e.finSeen && e.finPassed && p.find(RcvFIN) < 0 && !p.hasReceivedFIN() {
 		in := input{basis: Inferred, first: e.finLast, last: e.finLast, end: e.fin.Add(1), hasEnd: true}
-		if p.hasFIN && p.fin.Less(e.ackAtFIN) && p.find(RcvACKofFIN) < 0 {
-			in.on = RcvACKofFIN // it came with that FIN
-			f.queue(s.Peer(), in)
-		}
+		f.ackWithFIN(s.Peer(), e.finLast, in)
 		in.on = RcvFIN
 		f.queue(s.Peer(), in)
 		f.settle(s.Peer(), x, false)
@@ -263,7 +282,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 	if p.LastSent != 0 && !p.partial {
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
-	p.mayHaveFIN = !p.partial
+	p.mayHaveFIN = true
 }
 
 // assumeFIN notes a FIN of side s that the tap never saw, just above what it
@@ -330,10 +349,13 @@ func (f *Flow) denyFIN(s Side, x *Segment, why string) {
 	}
 }
 
-// resolveDoubt uses new data or the FIN of side s: it has sent no FIN before
-// that.
+// resolveDoubt uses data or the FIN of side s that reaches as far as anything
+// it has sent: there was no FIN before that.
 func (f *Flow) resolveDoubt(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if !x.occupies() || x.end().Less(e.nxt) || f.finOutOfWindow(s, x) {
+		return
+	}
 	if e.hasFIN && !e.finSeen && e.fin.Less(x.end()) && x.Len > 0 {
 		f.denyFIN(s, x, fmt.Sprintf("its sender goes on in frame %d", x.Frame))
 	}
@@ -347,6 +369,28 @@ func (f *Flow) resolveDoubt(s Side, x *Segment) {
 	}
 	if i := p.find(SndFIN); i >= 0 && p.finSeen && p.inbox[i].basis == Assumed {
 		f.certify(s.Peer(), SndFIN, x)
+	}
+	f.sureACKofFIN(s.Peer())
+}
+
+// sureFIN proves a side's own FIN that was in doubt only for the peer's, which
+// is now proved to have come before it.
+func (f *Flow) sureFIN(s Side, x *Segment) {
+	e := &f.Sides[s]
+	if e.find(SndFIN) == 0 && e.finSeen && !f.Sides[s.Peer()].mayHaveFIN {
+		e.inbox[0].basis = Inferred
+		f.certify(s, SndFIN, x)
+		f.sureACKofFIN(s)
+	}
+}
+
+// sureACKofFIN makes a promise of an assumed ACK of a side's FIN, once that
+// FIN has been seen, and none of the peer's can have come before it unseen.
+func (f *Flow) sureACKofFIN(s Side) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if i := e.find(RcvACKofFIN); i >= 0 && e.finSeen && !p.mayHaveFIN && (!p.hasFIN || p.finSeen) {
+		e.inbox[i].basis = Inferred
+		f.rewalk(s, "", 0)
 	}
 }
 

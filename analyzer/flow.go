@@ -199,6 +199,7 @@ type Flow struct {
 
 	Sides       [2]Endpoint
 	Transitions []Transition
+	Forgotten   int // withdrawn transitions dropped from a record grown too long
 	Handshake   Handshake
 	Close       Close
 	Findings    []Finding

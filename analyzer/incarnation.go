@@ -18,18 +18,25 @@ func (t *Tracker) choose(f *Flow, k Key, s Side, x *Segment) *Flow {
 		f.belongsToOld(s, x)
 		return old
 	}
-	if old == nil && x.Flags&(SYN|ACK|RST) == SYN|ACK && f.reopens(s, x) {
+	if old == nil && f.reopens(s, x) {
 		return t.replace(f, k, s, x)
 	}
 	return f
 }
 
-// reopens reports whether a SYN+ACK belongs to a new connection whose SYN the
-// capture missed, or that looked like a late copy: its own number is new, and
-// the old flow is over.
+// reopens reports whether x is of a new connection whose SYN the capture
+// missed, or that looked like a late copy: the old flow is over, and a SYN+ACK
+// has a new number, or an ordinary segment stands far from where both sides
+// were.
 func (f *Flow) reopens(s Side, x *Segment) bool {
 	e := &f.Sides[s]
-	return e.hasISN && e.isn != x.Seq && f.over()
+	switch x.Flags & (SYN | ACK | RST) {
+	case SYN | ACK:
+		return e.started && f.over() && !(e.hasISN && e.isn == x.Seq)
+	case ACK:
+		return e.started && f.Sides[s.Peer()].started && f.over() && !f.near(s, x)
+	}
+	return false
 }
 
 // over reports whether a side of the flow is closed, or waits in TIME_WAIT: a

@@ -6,6 +6,9 @@ import "fmt"
 // 3.10.7.4: first what it proves about what its sender has received, then what
 // its sender did, then what it promises the peer: RST, SYN, ACK, data, FIN.
 func (f *Flow) take(s Side, x *Segment) (facts Facts) {
+	if len(f.Transitions) > maxTransitions {
+		f.forget()
+	}
 	e := &f.Sides[s]
 	switch seen := e.copies.seen(x); seen {
 	case FactCaptureDuplicate:
@@ -29,6 +32,9 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		facts = f.takeOrdinary(s, x)
 	}
 	e.LastSent, e.LastFrame = x.Time, x.Frame
+	if x.Flags&RST == 0 {
+		e.ttl = x.TTL
+	}
 	e.obliging = 0
 	if x.Options.Set&OptTimestamps != 0 && (!e.hasTS || int32(x.Options.TSVal-e.tsMax) > 0) {
 		e.tsMax, e.hasTS = x.Options.TSVal, true
@@ -142,9 +148,9 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	if !e.hasISN {
 		e.startAt(x)
 		f.learnOffer(s, x)
-	}
-	if e.proven == Closed && e.provenSince == 0 {
-		f.begin(s, Listen, Assumed, 0) // an answer after all: the RST before it was not its own
+		if e.proven == Closed && !f.moved(s) {
+			f.begin(s, Listen, Assumed, 0) // it refused before, and listens now
+		}
 	}
 	f.move(s, SndSYNACK, Observed, now)
 	e.resent.sent(x.Time)
@@ -196,6 +202,7 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	if x.Flags&ACK != 0 {
 		f.synchronize(s, x)
 	}
+	f.resolveDoubt(s, x)
 	f.ownUnseenFIN(s, x)
 	facts |= f.acknowledge(s, x)
 	facts |= f.challengeACK(s, x, facts)
@@ -253,7 +260,11 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 		return 0
 	}
 	if e.loose && x.Seq == e.nxt.Add(1) {
-		e.loose, e.nxt, e.contig = false, x.Seq, x.Seq // that was a keep-alive
+		// That was a keep-alive, or a FIN went unseen between the two.
+		e.loose, e.nxt, e.contig, e.mayHaveFIN = false, x.Seq, x.Seq, true
+	}
+	if x.Len > 1 {
+		e.loose = false
 	}
 	before := x.Seq.Less(e.nxt)
 	switch {
@@ -292,8 +303,8 @@ func (f *Flow) synchronize(s Side, x *Segment) {
 	case SynSent:
 		if !p.started || p.proven == Listen {
 			p.started, p.nxt, p.contig = true, x.Ack, x.Ack
-			p.isn, p.hasISN = x.Ack-1, x.Len == 0
-			p.mayHaveFIN = x.Len != 0
+			p.isn, p.hasISN = x.Ack-1, !x.occupies()
+			p.mayHaveFIN = true
 			f.begin(s.Peer(), Listen, Assumed, 0)
 			f.move(s.Peer(), SndSYNACK, Assumed, now)
 			f.move(s, RcvSYNACK, Assumed, now)
@@ -422,9 +433,6 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 	if f.countPayload(s, x) > 0 {
 		facts |= FactData
 		e.LastData = x.Time
-		f.resolveDoubt(s, x)
-	} else if fin && !e.hasFIN || x.end() == e.nxt {
-		f.resolveDoubt(s, x)
 	}
 	if fin {
 		facts |= f.takeFIN(s, x)
@@ -450,7 +458,7 @@ func (f *Flow) towardsClosed(s Side, x *Segment) (facts Facts) {
 		facts |= FactToClosed
 	}
 	if p.hasFIN && x.Len > 0 && f.Sides[s].contig.Less(x.end()) {
-		facts |= FactDataAfterFIN
+		facts |= FactDataAfterFIN // legal in a half-close; a reset in answer tells
 	}
 	if p.State == TimeWait {
 		facts |= FactTimeWait
@@ -475,6 +483,7 @@ func (f *Flow) countPayload(s Side, x *Segment) uint32 {
 	if x.Len == 0 {
 		return 0
 	}
+	e.found(from, from.Add(x.Len))
 	fresh := e.cover(from, from.Add(x.Len))
 	if x.Flags&SYN != 0 {
 		fresh = x.Len // startAt has covered it

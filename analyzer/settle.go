@@ -79,10 +79,12 @@ func (f *Flow) proves(s Side, in *input, x *Segment) bool {
 			return true
 		}
 	}
-	if in.hasEnd && x.Flags&ACK != 0 {
-		return in.end.LessEq(x.Ack) // whatever it echoes: another segment may have had that TSVal
+	if in.hasEnd && x.Flags&ACK != 0 && in.end.LessEq(x.Ack) {
+		return true
 	}
-	return in.echoedBy(x)
+	// What x does not acknowledge it has not received, whatever it echoes:
+	// another segment may have had the same TSVal.
+	return in.on != RcvFIN && in.echoedBy(x)
 }
 
 // echoedBy reports whether x echoes the TSVal of the input's first copy, or a
@@ -163,6 +165,9 @@ func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
 	p := f.passing(to.Peer(), x)
 	if i := e.find(on); i >= 0 {
 		e.inbox[i].again(p)
+		if !e.inbox[i].hasEnd && x.occupies() {
+			e.inbox[i].end, e.inbox[i].hasEnd = x.end(), true
+		}
 		return
 	}
 	in.on, in.first, in.last = on, p, p

@@ -139,6 +139,7 @@ var Arcs = []Arc{
 	// ACK is all that a side in SYN_SENT still lacks (3.10.7.3, fourth step).
 	{SynSent, RcvACKofSYN, Established, "rcv ACK of SYN, after the peer's SYN"},
 	{SynReceived, RcvACKofSYN, Established, "rcv ACK of SYN"},
+	{SynReceived, RcvSYNACK, Established, "rcv ACK of SYN, on the peer's SYN,ACK: simultaneous open"},
 	{SynReceived, SndFIN, FinWait1, "CLOSE, snd FIN"},
 	{Established, SndFIN, FinWait1, "CLOSE, snd FIN"},
 	{Established, RcvFIN, CloseWait, "rcv FIN, snd ACK"},

@@ -75,6 +75,16 @@ func (f *Flow) summariseHandshake() {
 	}
 }
 
+// moved reports whether a side has ever changed state.
+func (f *Flow) moved(s Side) bool {
+	for i := range f.Transitions {
+		if f.Transitions[i].Side == s {
+			return true
+		}
+	}
+	return false
+}
+
 // reached reports whether a side was believed to enter a state.
 func (f *Flow) reached(s Side, st State) bool {
 	for i := range f.Transitions {
@@ -104,8 +114,8 @@ func (f *Flow) summariseClose() {
 		c.Result = CloseAborted
 	case f.resetAt != 0 && ended && !f.finished():
 		c.Result = CloseReset
-	case fins == 0 && ended:
-		c.Result = CloseClosed
+	case fins == 0 && ended: // given up: by timeout, or ICMP
+		c.Result = CloseAborted
 	case fins == 0 && a.State < Established && b.State < Established:
 		c.Result = CloseUnknown
 	case fins == 0:

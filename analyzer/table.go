@@ -82,6 +82,9 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	f := t.alloc()
 	f.Key, f.Number, f.ReplacedBy = k, t.number, -1
 	f.limits, f.profile = t.cfg.Stuck, t.cfg.Profile
+	for s := range Side(2) {
+		f.begin(s, Unknown, Assumed, 0)
+	}
 	t.number++
 	f.reuse = t.flows[k] != nil
 	t.flows[k] = f
@@ -227,7 +230,7 @@ func (t *Tracker) finish(f *Flow) {
 	f.summarise()
 	for _, d := range t.cfg.Detectors {
 		if d.End != nil {
-			d.End(f)
+			d.End(d, f)
 		}
 	}
 	if t.cfg.OnFlow != nil {

@@ -205,7 +205,7 @@ func (t *Tracker) hand(f *Flow, s Side, x *Segment, facts Facts) {
 	}
 	for _, d := range t.cfg.Detectors {
 		if d.Wants&facts != 0 {
-			d.Segment(st)
+			d.Segment(d, st)
 		}
 	}
 	if t.cfg.OnStep != nil {

@@ -231,8 +231,8 @@ func (s *summary) String() string {
 	fmt.Fprintf(&b, "captures wholly right  %d of %d\n", s.right, s.taps)
 	fmt.Fprintf(&b, "sides with a socket    %d, agreed %d, not %d, excused by name %d\n", s.sides, s.agreed, s.wrong, s.byName)
 	fmt.Fprintf(&b, "sides without one      %d, judged loosely\n", s.lenient)
-	for i, n := range s.used {
-		fmt.Fprintf(&b, "  %6d  %s/%s: %s\n", n, excused[i].scenario, excused[i].tap, excused[i].why)
+	for _, i := range slices.Sorted(maps.Keys(s.used)) {
+		fmt.Fprintf(&b, "  %6d  %s/%s: %s\n", s.used[i], excused[i].scenario, excused[i].tap, excused[i].why)
 	}
 	b.WriteString("states elided on either side:\n" + counts(s.elided))
 	b.WriteString("states not asked for:\n" + counts(s.excused))

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"tcpflow-states": main,
+		// The same with two detectors whose findings are easily had, so that
+		// these tests do not depend on what the real ones find.
+		"finding-states": func() {
+			analyzer.Detectors = []*analyzer.Detector{testError, testInfo}
+			main()
+		},
+	})
+}
+
+var (
+	testError = &analyzer.Detector{Name: "test-error", Severity: analyzer.Error, Doc: "a server is in CLOSE_WAIT",
+		Cause: "it does not close", Next: "look at it", Reference: "RFC 9293 3.6"}
+	testInfo = &analyzer.Detector{Name: "test-info", Doc: "there is a flow", Cause: "somebody opened one"}
+)
+
+func init() {
+	testError.End = func(_ *analyzer.Detector, f *analyzer.Flow) {
+		if f.Sides[f.Server()].State == analyzer.CloseWait {
+			f.Findings = append(f.Findings, analyzer.Finding{Detector: testError, Severity: analyzer.Error, Side: f.Server(),
+				At: f.End, For: f.Now - f.End, Count: 1, Frame: f.LastFrame, Evidence: "no FIN from the server"})
+		}
+	}
+	testInfo.End = func(_ *analyzer.Detector, f *analyzer.Flow) {
+		f.Findings = append(f.Findings, analyzer.Finding{Detector: testInfo, Side: analyzer.NoSide, At: f.Start, Count: 1,
+			Frame: f.FirstFrame, Evidence: "its first frame is here"})
+	}
+}
+
+// Each script of testdata is a case of the command line; what it is for
+// stands at its head.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"pcap": makePcap,
+			"exit": exitCode,
+		},
+		Setup: func(env *testscript.Env) error {
+			for _, v := range os.Environ() {
+				if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "TCPFLOW_STATES_") || name == "COLUMNS" {
+					env.Setenv(name, "")
+				}
+			}
+			env.Setenv("ESC", "\x1b") // scripts are text
+			return nil
+		},
+	})
+}
+
+// exitCode is `exit N command…`: runs a command and wants that exit code,
+// which exec can only tell from 0.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit N command…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		text, ok := strings.CutPrefix(err.Error(), "exit status ")
+		code, convErr := strconv.Atoi(text)
+		if !ok || convErr != nil {
+			ts.Fatalf("%v", err)
+		}
+		got = code
+	}
+	if want := args[0]; strconv.Itoa(got) != want {
+		ts.Fatalf("exit code %d, want %s", got, want)
+	}
+}
+
+// makePcap is `pcap OUT IN [CUT]`: makes a capture of segments as tcpdump
+// prints them, a line each:
+//
+//	0.012 10.0.0.1:1000 > 10.0.0.2:80 S. 100 ack 1 len=0
+//
+// CUT leaves out so many bytes at its end.
+func makePcap(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: pcap OUT IN [CUT]")
+	}
+	le := binary.LittleEndian
+	out := []byte("\xd4\xc3\xb2\xa1\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x65\x00\x00\x00") // LINKTYPE_RAW
+	in := bufio.NewScanner(strings.NewReader(ts.ReadFile(args[1])))
+	for in.Scan() {
+		if strings.TrimSpace(in.Text()) == "" || strings.HasPrefix(in.Text(), "#") {
+			continue
+		}
+		at, packet, err := parseSegment(in.Text())
+		ts.Check(err)
+		us := uint64(at*1e6 + 0.5)
+		out = le.AppendUint32(out, uint32(1_800_000_000+us/1e6))
+		out = le.AppendUint32(out, uint32(us%1e6))
+		out = le.AppendUint32(out, uint32(len(packet)))
+		out = le.AppendUint32(out, uint32(len(packet)))
+		out = append(out, packet...)
+	}
+	if len(args) > 2 {
+		cut, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		out = out[:len(out)-cut]
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out, 0o666))
+}
+
+// parseSegment makes an IPv4 packet of a line.
+func parseSegment(line string) (at float64, packet []byte, err error) {
+	f := strings.Fields(line)
+	if len(f) != 9 {
+		return 0, nil, fmt.Errorf("%q: want TIME SRC > DST FLAGS SEQ ack ACK len=N", line)
+	}
+	at, err = strconv.ParseFloat(f[0], 64)
+	if err != nil {
+		return 0, nil, err
+	}
+	src, dst := netip.MustParseAddrPort(f[1]), netip.MustParseAddrPort(f[3])
+	var n [3]uint32
+	for i, word := range []string{f[5], f[7], strings.TrimPrefix(f[8], "len=")} {
+		v, err := strconv.ParseUint(word, 10, 32)
+		if err != nil {
+			return 0, nil, err
+		}
+		n[i] = uint32(v)
+	}
+	be := binary.BigEndian
+	packet = be.AppendUint16([]byte{0x45, 0}, uint16(40+n[2]))
+	packet = append(packet, 0, 0, 0, 0, 64, 6, 0, 0)
+	packet = append(packet, src.Addr().AsSlice()...)
+	packet = append(packet, dst.Addr().AsSlice()...)
+	packet = be.AppendUint16(packet, src.Port())
+	packet = be.AppendUint16(packet, dst.Port())
+	packet = be.AppendUint32(packet, n[0])
+	packet = be.AppendUint32(packet, n[1])
+	packet = append(packet, 5<<4, byte(parseFlags(f[4])), 0xff, 0xff, 0, 0, 0, 0)
+	return at, append(packet, make([]byte, n[2])...), nil
+}
+
+// parseFlags reads tcpdump's letters.
+func parseFlags(s string) (flags analyzer.Flags) {
+	for bit := range 8 {
+		if strings.ContainsAny(s, analyzer.Flags(1<<bit).String()) {
+			flags |= 1 << bit
+		}
+	}
+	return flags
+}

@@ -1,0 +1,435 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/netip"
+	"strconv"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
+)
+
+// ndjsonRenderer writes one object a line.
+type ndjsonRenderer struct {
+	w   *bufio.Writer
+	o   Options
+	buf []byte
+	err error // of the meta object
+}
+
+func newNDJSON(w io.Writer, m *Meta, o Options) Renderer {
+	r := &ndjsonRenderer{w: bufio.NewWriterSize(w, 64<<10), o: o}
+	if r.err = writeJSON(r.w, m, '\n'); r.err == nil && o.Flush {
+		r.err = r.w.Flush()
+	}
+	return r
+}
+
+func (r *ndjsonRenderer) Flow(f *analyzer.Flow) error {
+	if r.err != nil {
+		return r.err
+	}
+	r.buf = append(appendFlow(r.buf[:0], f, r.o.origin(f)), '\n')
+	if _, err := r.w.Write(r.buf); err != nil {
+		return err
+	}
+	if r.o.Flush {
+		return r.w.Flush()
+	}
+	return nil
+}
+
+func (r *ndjsonRenderer) Close(s *Summary) error {
+	if r.err != nil {
+		return r.err
+	}
+	if err := writeJSON(r.w, s, '\n'); err != nil {
+		return err
+	}
+	return r.w.Flush()
+}
+
+// jsonRenderer writes one object with all flows by number. A flow is written
+// as soon as no lower number can come; until then it waits in the spool.
+type jsonRenderer struct {
+	w     *bufio.Writer
+	o     Options
+	buf   []byte
+	spool spool
+	next  int // the lowest number that has not come yet
+	comma bool
+	err   error
+}
+
+func newJSON(w io.Writer, m *Meta, o Options) Renderer {
+	r := &jsonRenderer{w: bufio.NewWriterSize(w, 64<<10), o: o}
+	r.w.WriteString(`{"meta":`)
+	r.err = writeJSON(r.w, m, ',')
+	r.w.WriteString("\n\"flows\":[\n")
+	return r
+}
+
+func (r *jsonRenderer) Flow(f *analyzer.Flow) error {
+	if r.err != nil {
+		return r.err
+	}
+	r.buf = appendFlow(r.buf[:0], f, r.o.origin(f))
+	if f.Number != r.next {
+		return r.spool.put(f.Number, r.buf)
+	}
+	r.next++
+	if err := r.write(r.buf); err != nil {
+		return err
+	}
+	return r.drain()
+}
+
+// Skip implements Skipper.
+func (r *jsonRenderer) Skip(number int) error {
+	if number != r.next {
+		return r.spool.put(number, nil)
+	}
+	r.next++
+	return r.drain()
+}
+
+// drain writes the flows that waited for the one just written.
+func (r *jsonRenderer) drain() error {
+	for {
+		b, ok, err := r.spool.take(r.next)
+		if !ok || err != nil {
+			return err
+		}
+		r.next++
+		if err := r.write(b); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *jsonRenderer) write(b []byte) error {
+	if len(b) == 0 {
+		return nil // a number that was skipped
+	}
+	if r.comma {
+		r.w.WriteString(",\n")
+	}
+	r.comma = true
+	_, err := r.w.Write(b)
+	return err
+}
+
+func (r *jsonRenderer) Close(s *Summary) error {
+	defer r.spool.close()
+	if r.err != nil {
+		return r.err
+	}
+	for _, number := range r.spool.numbers() {
+		b, _, err := r.spool.take(number)
+		if err == nil {
+			err = r.write(b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.w.WriteString("],\n\"summary\":")
+	if err := writeJSON(r.w, s, '}'); err != nil {
+		return err
+	}
+	r.w.WriteByte('\n')
+	return r.w.Flush()
+}
+
+// writeJSON writes what there is one of: speed does not matter.
+func writeJSON(w *bufio.Writer, v any, after byte) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Write(b)
+	return w.WriteByte(after)
+}
+
+// appendFlow writes the flow object of record.go, field by field in its
+// order: a hundred thousand flows a second are what keeps it from reflection.
+// A test holds it against encoding/json.
+func appendFlow(b []byte, f *analyzer.Flow, o Origin) []byte {
+	client, server := f.Client, f.Server()
+	b = append(b, `{"type":"flow","schema":"`+Schema+`","flow":`...)
+	b = strconv.AppendInt(b, int64(f.Number), 10)
+	if o.File != "" {
+		b = appendString(append(b, `,"file":`...), o.File)
+	}
+	b = appendPeer(append(b, `,"client":`...), f.Addr(client))
+	b = appendPeer(append(b, `,"server":`...), f.Addr(server))
+	if f.Guessed {
+		b = append(b, `,"roles":"guessed"`...)
+	} else {
+		b = append(b, `,"roles":"observed"`...)
+	}
+	b = appendLink(b, &o.Link)
+	b = appendTime(append(b, `,"start":`...), f.Start)
+	b = appendTime(append(b, `,"end":`...), f.End)
+	b = appendCount(b, `,"first_frame":`, f.FirstFrame)
+	b = appendCount(b, `,"last_frame":`, f.LastFrame)
+	b = appendCount(b, `,"frames":`, f.Frames)
+	b = append(b, `,"state":{"client":"`...)
+	b = append(b, f.Sides[client].State.String()...)
+	b = append(b, `","server":"`...)
+	b = append(b, f.Sides[server].State.String()...)
+	b = append(b, `"},"basis":{"client":"`...)
+	b = append(b, f.Sides[client].Basis.String()...)
+	b = append(b, `","server":"`...)
+	b = append(b, f.Sides[server].Basis.String()...)
+	b = append(b, `"}`...)
+	b = appendInState(b, f)
+	if f.ReplacedBy >= 0 {
+		b = appendCount(b, `,"replaced_by":`, uint64(f.ReplacedBy))
+	}
+	b = appendTransitions(b, f)
+	b = appendHandshake(b, f)
+	b = appendClose(b, f)
+	b = appendCounters(append(b, `,"counters":{"client":`...), &f.Sides[client].Counters)
+	b = appendCounters(append(b, `,"server":`...), &f.Sides[server].Counters)
+	return append(appendFindings(append(b, '}'), f), '}')
+}
+
+func appendCount(b []byte, name string, n uint64) []byte {
+	return strconv.AppendUint(append(b, name...), n, 10)
+}
+
+// appendKnown writes a duration unless it is negative: not known.
+func appendKnown(b []byte, name string, ns int64) []byte {
+	if ns < 0 {
+		return b
+	}
+	return appendSeconds(append(b, name...), ns)
+}
+
+func appendPeer(b []byte, a netip.AddrPort) []byte {
+	b = a.Addr().AppendTo(append(b, `{"addr":"`...))
+	b = strconv.AppendUint(append(b, `","port":`...), uint64(a.Port()), 10)
+	return append(b, '}')
+}
+
+func appendLink(b []byte, l *analyzer.Link) []byte {
+	if l.Interface == "" && len(l.VLAN) == 0 && len(l.Tunnel) == 0 {
+		return b
+	}
+	b = append(b, `,"link":{`...)
+	start := len(b)
+	comma := func() {
+		if len(b) > start {
+			b = append(b, ',')
+		}
+	}
+	if l.Interface != "" {
+		b = appendString(append(b, `"interface":`...), l.Interface)
+	}
+	for i, id := range l.VLAN {
+		if i == 0 {
+			comma()
+			b = append(b, `"vlan":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(id), 10)
+		if i == len(l.VLAN)-1 {
+			b = append(b, ']')
+		}
+	}
+	for i, t := range l.Tunnel {
+		if i == 0 {
+			comma()
+			b = append(b, `"tunnel":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, t)
+		if i == len(l.Tunnel)-1 {
+			b = append(b, ']')
+		}
+	}
+	return append(b, '}')
+}
+
+func appendInState(b []byte, f *analyzer.Flow) []byte {
+	client, server := f.InState(f.Client), f.InState(f.Server())
+	if client < 0 && server < 0 {
+		return b
+	}
+	b = append(b, `,"in_state":{`...)
+	b = appendKnown(b, `"client":`, client)
+	if client >= 0 && server >= 0 {
+		b = append(b, ',')
+	}
+	b = appendKnown(b, `"server":`, server)
+	return append(b, '}')
+}
+
+// sideName names a side by its role; empty for NoSide.
+func sideName(f *analyzer.Flow, s analyzer.Side) string {
+	switch s {
+	case f.Client:
+		return "client"
+	case f.Server():
+		return "server"
+	}
+	return ""
+}
+
+func appendTransitions(b []byte, f *analyzer.Flow) []byte {
+	b = append(b, `,"transitions":[`...)
+	for i := range f.Transitions {
+		t := &f.Transitions[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, `{"side":"`...), sideName(f, t.Side)...)
+		b = appendTime(append(b, `","t":`...), t.Time)
+		if t.Frame != 0 {
+			b = appendCount(b, `,"frame":`, t.Frame)
+		}
+		b = append(append(b, `,"from":"`...), t.From.String()...)
+		b = append(append(b, `","to":"`...), t.To.String()...)
+		b = append(append(b, `","trigger":"`...), t.Trigger.String()...)
+		b = append(append(b, `","basis":"`...), t.Basis.String()...)
+		b = append(b, '"')
+		if t.ConfirmedFrame != 0 {
+			b = appendTime(append(b, `,"confirmed_at":`...), t.ConfirmedAt)
+			b = appendCount(b, `,"confirmed_frame":`, t.ConfirmedFrame)
+		}
+		if t.Withdrawn != "" {
+			b = appendString(append(b, `,"withdrawn":`...), t.Withdrawn)
+		}
+		if t.WithdrawnFrame != 0 {
+			b = appendCount(b, `,"withdrawn_frame":`, t.WithdrawnFrame)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+func appendHandshake(b []byte, f *analyzer.Flow) []byte {
+	h := &f.Handshake
+	b = append(append(b, `,"handshake":{"result":"`...), h.Result.String()...)
+	b = append(b, '"')
+	b = appendKnown(b, `,"rtt":`, h.RTT)
+	b = appendKnown(b, `,"rtt_server":`, h.RTTServer)
+	b = appendKnown(b, `,"rtt_client":`, h.RTTClient)
+	if h.Tap != analyzer.TapUnknown {
+		b = append(append(b, `,"tap":"`...), h.Tap.String()...)
+		b = append(b, '"')
+	}
+	b = appendCount(b, `,"syn_retransmits":`, uint64(h.SYNRetransmits))
+	b = appendCount(b, `,"synack_retransmits":`, uint64(h.SYNACKRetransmits))
+	b = appendOffer(b, `,"client_options":`, &f.Sides[f.Client].Offered)
+	b = appendOffer(b, `,"server_options":`, &f.Sides[f.Server()].Offered)
+	return append(b, '}')
+}
+
+func appendOffer(b []byte, name string, n *analyzer.Negotiated) []byte {
+	if !n.Known {
+		return b
+	}
+	b = append(append(b, name...), '{')
+	if n.Set&analyzer.OptMSS != 0 {
+		b = append(appendCount(b, `"mss":`, uint64(n.MSS)), ',')
+	}
+	if n.Set&analyzer.OptWindowScale != 0 {
+		b = append(appendCount(b, `"wscale":`, uint64(n.WindowScale)), ',')
+	}
+	b = strconv.AppendBool(append(b, `"sack":`...), n.Set&analyzer.OptSACKPermitted != 0)
+	b = strconv.AppendBool(append(b, `,"timestamps":`...), n.Set&analyzer.OptTimestamps != 0)
+	b = strconv.AppendBool(append(b, `,"fastopen":`...), n.Set&analyzer.OptFastOpen != 0)
+	return append(b, '}')
+}
+
+func appendClose(b []byte, f *analyzer.Flow) []byte {
+	c := &f.Close
+	b = append(append(b, `,"close":{"result":"`...), c.Result.String()...)
+	b = append(b, '"')
+	if who := sideName(f, c.ActiveCloser); who != "" {
+		b = append(append(b, `,"active_closer":"`...), who...)
+		b = append(b, '"')
+	}
+	if c.By != analyzer.CloseByNothing {
+		b = append(append(b, `,"by":"`...), c.By.String()...)
+		b = append(b, '"')
+		b = appendKnown(b, `,"duration":`, c.Duration)
+	}
+	return append(b, '}')
+}
+
+func appendCounters(b []byte, c *analyzer.Counters) []byte {
+	b = appendCount(b, `{"segments":`, c.Segments)
+	b = appendCount(b, `,"bytes":`, c.Bytes)
+	b = appendCount(b, `,"retransmitted":`, c.Retransmitted)
+	b = appendCount(b, `,"out_of_order":`, c.OutOfOrder)
+	b = appendCount(b, `,"duplicate_ack":`, c.DuplicateACK)
+	b = appendCount(b, `,"keep_alive":`, c.KeepAlive)
+	b = appendCount(b, `,"zero_window":`, c.ZeroWindow)
+	b = appendCount(b, `,"resets":`, c.Resets)
+	b = appendCount(b, `,"syn":`, c.SYN)
+	b = appendCount(b, `,"fin":`, c.FIN)
+	b = appendCount(b, `,"capture_duplicates":`, c.CaptureDuplicates)
+	b = appendCount(b, `,"capture_lost_bytes":`, c.CaptureLostBytes)
+	return append(b, '}')
+}
+
+func appendFindings(b []byte, f *analyzer.Flow) []byte {
+	b = append(b, `,"findings":[`...)
+	for i := range f.Findings {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendFinding(b, f, &f.Findings[i])
+	}
+	return append(b, ']')
+}
+
+func appendFinding(b []byte, f *analyzer.Flow, n *analyzer.Finding) []byte {
+	b = appendString(append(b, `{"name":`...), n.Detector.Name)
+	b = append(append(b, `,"severity":"`...), n.Severity.String()...)
+	b = append(b, '"')
+	if who := sideName(f, n.Side); who != "" {
+		b = append(append(b, `,"side":"`...), who...)
+		b = append(b, '"')
+	}
+	b = appendTime(append(b, `,"at":`...), n.At)
+	if n.Last > n.At {
+		b = appendTime(append(b, `,"last":`...), n.Last)
+	}
+	if n.Frame != 0 {
+		b = appendCount(b, `,"frame":`, n.Frame)
+	}
+	for i, frame := range n.Frames {
+		sep := ","
+		if i == 0 {
+			sep = `,"frames":[`
+		}
+		b = appendCount(b, sep, frame)
+		if i == len(n.Frames)-1 {
+			b = append(b, ']')
+		}
+	}
+	if n.For > 0 {
+		b = appendSeconds(append(b, `,"for":`...), n.For)
+	}
+	b = appendCount(b, `,"count":`, uint64(max(n.Count, 1)))
+	if n.Pending {
+		b = append(b, `,"pending":true`...)
+	}
+	b = appendString(append(b, `,"evidence":`...), n.Evidence)
+	for _, t := range [...]struct{ name, text string }{
+		{`,"doubt":`, n.Doubt}, {`,"cause":`, n.Detector.Cause},
+		{`,"next":`, n.Detector.Next}, {`,"reference":`, n.Detector.Reference},
+	} {
+		if t.text != "" {
+			b = appendString(append(b, t.name...), t.text)
+		}
+	}
+	return append(b, '}')
+}

@@ -1,0 +1,430 @@
+package report
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
+)
+
+// tableRenderer writes the summary and the table of flows that a person
+// reads. It keeps of each flow that it may list one row, and of each finding
+// the first few.
+type tableRenderer struct {
+	w    io.Writer
+	o    Options
+	meta *Meta
+	p    *painter
+	wide bool
+
+	rows     []row
+	listed   int // flows that belong in the table, rows dropped included
+	findings []*findingGroup
+}
+
+func newTable(w io.Writer, m *Meta, o Options) Renderer {
+	return &tableRenderer{w: w, o: o, meta: m, p: newPainter(o.Color)}
+}
+
+func newWide(w io.Writer, m *Meta, o Options) Renderer {
+	return &tableRenderer{w: w, o: o, meta: m, p: newPainter(o.Color), wide: true}
+}
+
+// row is what the table of flows needs of one.
+type row struct {
+	number   int
+	origin   Origin
+	side     [2]sideRow // client, server
+	guessed  bool
+	start    int64
+	duration int64
+	frames   uint64
+	hs       analyzer.Handshake
+	close    analyzer.Close
+	closer   string
+	replaced int
+	worst    int // severity of the worst finding, -1 without any
+	findings []named
+}
+
+type sideRow struct {
+	addr     string
+	state    string
+	in       int64
+	counters analyzer.Counters
+}
+
+// named is a finding in the table of flows.
+type named struct {
+	name string
+	side string
+	sev  analyzer.Severity
+}
+
+// findingGroup is all findings of one name.
+type findingGroup struct {
+	detector *analyzer.Detector
+	first    []example // by severity, then flow number
+	n        int
+}
+
+// examples is how many findings of one name the summary spells out.
+const examples = 3
+
+// example is one finding in words.
+type example struct {
+	sev  analyzer.Severity
+	flow int
+	file string
+	who  string
+	f    analyzer.Finding
+}
+
+// marked spells a side's state with the mark of its basis.
+func marked(s analyzer.State, b analyzer.Basis) string { return s.String() + basisMarks[b] }
+
+// basisMarks stand behind a state that is not observed.
+var basisMarks = [...]string{"", "?", "~"}
+
+func (r *tableRenderer) Flow(f *analyzer.Flow) error {
+	for i := range f.Findings {
+		r.keep(f, &f.Findings[i])
+	}
+	if len(f.Findings) == 0 && !r.o.All {
+		return nil
+	}
+	r.listed++
+	r.rows = append(r.rows, r.newRow(f))
+	// Only the first Limit rows are printed, so no more than twice that are
+	// ever kept.
+	if r.o.Limit > 0 && len(r.rows) >= 2*r.o.Limit {
+		r.trim()
+	}
+	return nil
+}
+
+// trim sorts the rows, the worst first, and drops those beyond the limit.
+func (r *tableRenderer) trim() {
+	slices.SortFunc(r.rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(b.worst, a.worst), cmp.Compare(a.number, b.number))
+	})
+	if r.o.Limit > 0 && len(r.rows) > r.o.Limit {
+		clear(r.rows[r.o.Limit:])
+		r.rows = r.rows[:r.o.Limit]
+	}
+}
+
+func (r *tableRenderer) newRow(f *analyzer.Flow) row {
+	w := row{
+		number: f.Number, origin: r.o.origin(f), guessed: f.Guessed,
+		start: f.Start, duration: f.End - f.Start, frames: f.Frames,
+		hs: f.Handshake, close: f.Close, closer: sideName(f, f.Close.ActiveCloser),
+		replaced: f.ReplacedBy, worst: -1,
+	}
+	for i, s := range [...]analyzer.Side{f.Client, f.Server()} {
+		e := &f.Sides[s]
+		w.side[i] = sideRow{f.Addr(s).String(), marked(e.State, e.Basis), f.InState(s), e.Counters}
+	}
+	for i := range f.Findings {
+		n := &f.Findings[i]
+		w.worst = max(w.worst, int(n.Severity))
+		w.findings = append(w.findings, named{n.Detector.Name, sideName(f, n.Side), n.Severity})
+	}
+	slices.SortStableFunc(w.findings, func(a, b named) int { return cmp.Compare(b.sev, a.sev) })
+	return w
+}
+
+// keep remembers a finding for the summary's list, if it is among the first
+// of its name.
+func (r *tableRenderer) keep(f *analyzer.Flow, n *analyzer.Finding) {
+	i := slices.IndexFunc(r.findings, func(g *findingGroup) bool { return g.detector == n.Detector })
+	if i < 0 {
+		i = len(r.findings)
+		r.findings = append(r.findings, &findingGroup{detector: n.Detector})
+	}
+	g := r.findings[i]
+	g.n++
+	e := example{sev: n.Severity, flow: f.Number, f: *n}
+	at := 0
+	for at < len(g.first) && compareExamples(g.first[at], e) <= 0 {
+		at++
+	}
+	if at == examples {
+		return
+	}
+	if e.who = sideName(f, n.Side); e.who != "" {
+		e.who += " " + f.Addr(n.Side).String()
+	} else {
+		e.who = f.Addr(f.Client).String() + " > " + f.Addr(f.Server()).String()
+	}
+	e.f.Frames = nil // the flow's memory
+	e.file = r.o.origin(f).File
+	g.first = slices.Insert(g.first, at, e)
+	g.first = g.first[:min(len(g.first), examples)]
+}
+
+func compareExamples(a, b example) int {
+	return cmp.Or(cmp.Compare(b.sev, a.sev), cmp.Compare(a.flow, b.flow))
+}
+
+func (r *tableRenderer) Close(s *Summary) error {
+	out := bufio.NewWriter(r.w)
+	r.writeFiles(out, s)
+	r.writeTotals(out, s)
+	if s.Flows.Selected > 0 {
+		fmt.Fprintln(out)
+		if err := r.writeStates(out, s); err != nil {
+			return err
+		}
+	}
+	r.writeFindings(out, s)
+	if err := r.writeFlows(out, s); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// fewFiles is how many captures are listed one by one.
+const fewFiles = 3
+
+// writeFiles says what was read. Of many captures only those with something
+// wrong are named.
+func (r *tableRenderer) writeFiles(out io.Writer, s *Summary) {
+	if len(s.Files) > fewFiles {
+		text := plural(int(s.Frames), "frame") + ", " + plural(int(s.Segments), "TCP segment")
+		r.writeItem(out, "", r.p.head(plural(len(s.Files), "capture"))+": "+text+skipped(s.Skipped))
+	}
+	for i := range s.Files {
+		if f := &s.Files[i]; len(s.Files) <= fewFiles || f.Error != "" || defects(f) != "" {
+			r.writeFile(out, f)
+		}
+	}
+}
+
+// skipped says what was passed over.
+func skipped(c Counts) string {
+	var n uint64
+	for _, m := range c {
+		n += m
+	}
+	if n == 0 {
+		return ""
+	}
+	return ", " + Thousands(n) + " skipped (" + counts(c) + ")"
+}
+
+// writeFile says what was read, and what is wrong with the capture: that
+// comes first, since all else rests on it.
+func (r *tableRenderer) writeFile(out io.Writer, f *File) {
+	name := r.p.head(Clean(string(f.Name)))
+	if f.Format == "" {
+		fmt.Fprintf(out, "%s: %s\n", name, r.p.of(analyzer.Error, "not read"))
+		return
+	}
+	text := f.Format + ", " + plural(int(f.Frames), "frame")
+	if f.First != nil && f.Last != nil {
+		text += " in " + span(int64(*f.Last-*f.First)) + " from " + date(int64(*f.First))
+	}
+	r.writeItem(out, "", name+": "+text)
+	text = plural(int(f.Segments), "TCP segment")
+	if f.ICMPErrors > 0 {
+		text += ", " + plural(int(f.ICMPErrors), "ICMP error") + " about TCP"
+	}
+	if f.Truncated > 0 { // lengths are the IP header's, so nothing is wrong
+		text += ", " + Thousands(f.Truncated) + " frames cut by the snap length"
+	}
+	r.writeItem(out, "  ", text+skipped(f.Skipped))
+	if d := defects(f); d != "" {
+		r.writeItem(out, "  capture: ", d)
+	}
+	if f.Error != "" {
+		r.writeItem(out, "  "+r.p.of(analyzer.Error, "incomplete")+": ", Clean(string(f.Error)))
+	}
+}
+
+// defects lists what lowers the certainty of everything that follows.
+func defects(f *File) string {
+	var list []string
+	for _, d := range []struct {
+		n    uint64
+		what string
+	}{
+		{f.Duplicates, "segments recorded twice"},
+		{f.Dropped, "frames dropped by the capturing program"},
+		{f.TimeBackwards, "frames out of time order"},
+		{f.Evicted, "flows reported early (--max-flows)"},
+	} {
+		if d.n > 0 {
+			list = append(list, Thousands(d.n)+" "+d.what)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func (r *tableRenderer) writeTotals(out io.Writer, s *Summary) {
+	text := plural(s.Flows.Total, "flow")
+	if s.Flows.Selected != s.Flows.Total {
+		text = Thousands(s.Flows.Selected) + " of " + text + " selected"
+	}
+	fmt.Fprintf(out, "\n%s, %s with findings\n", r.p.head(text), Thousands(s.Flows.WithFindings))
+	if s.Flows.Selected > 0 {
+		r.writeItem(out, "  opening: ", counts(s.Handshakes))
+		r.writeItem(out, "  closing: ", counts(s.Closes))
+	}
+}
+
+// counts lists counts, the highest first.
+func counts(c Counts) string {
+	names := make([]string, 0, len(c))
+	for name := range c {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(c[b], c[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = Thousands(c[name]) + " " + name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *tableRenderer) writeStates(out io.Writer, s *Summary) error {
+	g := &grid{cols: []column{{name: "STATE"}, {name: "CLIENTS", right: true}, {name: "SERVERS", right: true}}}
+	cell := func(n uint64) string {
+		if n == 0 {
+			return "-"
+		}
+		return Thousands(n)
+	}
+	for state := range analyzer.State(analyzer.NumStates) {
+		name := state.String()
+		if c, v := s.States.Client[name], s.States.Server[name]; c+v > 0 {
+			g.rows = append(g.rows, []string{name, cell(c), cell(v)})
+		}
+	}
+	return g.render(out, r.p)
+}
+
+func (r *tableRenderer) writeFindings(out io.Writer, s *Summary) {
+	if len(r.findings) == 0 {
+		return
+	}
+	n := s.Severities
+	var list []string
+	for _, e := range []struct {
+		n    uint64
+		what string
+	}{{n.Error, "error"}, {n.Warning, "warning"}} {
+		if e.n > 0 {
+			list = append(list, plural(int(e.n), e.what))
+		}
+	}
+	if n.Info > 0 {
+		list = append(list, Thousands(n.Info)+" info")
+	}
+	fmt.Fprintf(out, "\n%s: %s\n", r.p.head("Findings"), strings.Join(list, ", "))
+	slices.SortFunc(r.findings, func(a, b *findingGroup) int {
+		return cmp.Or(cmp.Compare(b.first[0].sev, a.first[0].sev), cmp.Compare(b.n, a.n),
+			cmp.Compare(a.detector.Name, b.detector.Name))
+	})
+	for _, g := range r.findings {
+		r.writeGroup(out, g)
+	}
+}
+
+// indent is where the words of a finding begin: behind its severity.
+const indent = "         "
+
+// writeGroup writes the findings of one name: the evidence of the first few,
+// then what to make of them. Info explains, so one example is enough.
+func (r *tableRenderer) writeGroup(out io.Writer, g *findingGroup) {
+	worst := g.first[0].sev
+	head := g.detector.Name
+	if g.n > 1 {
+		head += ", " + Thousands(g.n) + " times"
+	}
+	fmt.Fprintf(out, "\n%s %s\n", r.p.of(worst, fmt.Sprintf("%-8s", worst)), r.p.head(head))
+	shown := g.first
+	if worst == analyzer.Info {
+		shown = shown[:1]
+	}
+	for _, e := range shown {
+		since := ", since "
+		if e.f.For == 0 {
+			since = ", at "
+		}
+		where := "flow " + strconv.Itoa(e.flow)
+		if e.file != "" {
+			where += " of " + Clean(e.file)
+		}
+		where += ", " + e.who + since + clock(e.f.At)
+		if e.f.For > 0 {
+			where += " for " + span(e.f.For)
+		}
+		r.writeItem(out, indent, where+": "+Clean(e.f.Evidence)+remarks(&e.f))
+	}
+	if more := g.n - len(shown); more > 0 {
+		r.writeItem(out, indent, r.p.faint("… and "+Thousands(more)+" more (--finding "+g.detector.Name+")"))
+	}
+	if g.detector.Cause != "" {
+		r.writeItem(out, indent+"cause: ", g.detector.Cause)
+	}
+	if g.detector.Next != "" && worst > analyzer.Info {
+		r.writeItem(out, indent+"next:  ", g.detector.Next)
+	}
+}
+
+// remarks is what qualifies a finding, in brackets.
+func remarks(f *analyzer.Finding) string {
+	var list []string
+	if f.Count > 1 {
+		list = append(list, Thousands(f.Count)+" times")
+	}
+	if f.Pending {
+		list = append(list, "pending: the capture ended first")
+	}
+	if f.Doubt != "" {
+		list = append(list, "doubt: "+Clean(f.Doubt))
+	}
+	if list == nil {
+		return ""
+	}
+	return " (" + strings.Join(list, "; ") + ")"
+}
+
+// writeItem writes text behind a prefix, its further lines under its first.
+func (r *tableRenderer) writeItem(out io.Writer, prefix, text string) {
+	limit := r.o.Width
+	if r.wide {
+		limit = 0
+	}
+	Wrap(out, prefix, text, limit)
+}
+
+// Wrap writes text behind a prefix, wrapped at limit columns (0: not at all);
+// further lines stand under the first.
+func Wrap(out io.Writer, prefix, text string, limit int) {
+	under := strings.Repeat(" ", width(prefix))
+	io.WriteString(out, prefix)
+	col := len(under)
+	for i, word := range strings.Split(text, " ") {
+		n := width(word)
+		switch {
+		case i == 0:
+		case limit > 0 && col+1+n > limit:
+			io.WriteString(out, "\n"+under)
+			col = len(under)
+		default:
+			io.WriteString(out, " ")
+			col++
+		}
+		io.WriteString(out, word)
+		col += n
+	}
+	io.WriteString(out, "\n")
+}

@@ -1,0 +1,207 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text is text from outside (a file or interface name). In JSON everything
+// that a terminal might obey is escaped, so that even `-o json` of a hostile
+// capture can be looked at with cat.
+type Text string
+
+// MarshalJSON implements json.Marshaler.
+func (t Text) MarshalJSON() ([]byte, error) { return appendString(nil, string(t)), nil }
+
+// Time is a point of the capture's time, ns since 1970-01-01 UTC. In JSON it
+// is RFC 3339 with nanoseconds.
+type Time int64
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) { return appendTime(nil, int64(t)), nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	at, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(b))
+	*t = Time(at.UnixNano())
+	return err
+}
+
+// Seconds is a duration, ns. In JSON it is a number of seconds.
+type Seconds int64
+
+// MarshalJSON implements json.Marshaler.
+func (s Seconds) MarshalJSON() ([]byte, error) { return appendSeconds(nil, int64(s)), nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Seconds) UnmarshalJSON(b []byte) error {
+	d, err := time.ParseDuration(string(b) + "s")
+	*s = Seconds(d)
+	return err
+}
+
+func appendTime(b []byte, ns int64) []byte {
+	b = append(b, '"')
+	b = time.Unix(0, ns).UTC().AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
+}
+
+// appendSeconds writes ns as seconds, exactly and as short as can be.
+func appendSeconds(b []byte, ns int64) []byte {
+	u := uint64(ns)
+	if ns < 0 {
+		b = append(b, '-')
+		u = -u
+	}
+	b = strconv.AppendUint(b, u/1e9, 10)
+	frac := u % 1e9
+	if frac == 0 {
+		return b
+	}
+	b = append(b, '.')
+	for digit := uint64(1e8); frac > 0; digit /= 10 {
+		b = append(b, byte('0'+frac/digit))
+		frac %= digit
+	}
+	return b
+}
+
+const hex = "0123456789abcdef"
+
+// appendString writes s as a JSON string. It escapes what JSON asks for and
+// all that does not print, with the spelling of encoding/json.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
+			b = append(b, c)
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		i += n
+		b = appendRune(b, r)
+	}
+	return append(b, '"')
+}
+
+func appendRune(b []byte, r rune) []byte {
+	switch r {
+	case '"', '\\':
+		return append(b, '\\', byte(r))
+	case '\b':
+		return append(b, '\\', 'b')
+	case '\f':
+		return append(b, '\\', 'f')
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	}
+	if r != utf8.RuneError && unicode.IsPrint(r) {
+		return utf8.AppendRune(b, r)
+	}
+	if r > 0xffff { // beyond one \u: a surrogate pair
+		r -= 0x10000
+		b = appendEscape(b, 0xd800+r>>10)
+		r = 0xdc00 + r&0x3ff
+	}
+	return appendEscape(b, r)
+}
+
+func appendEscape(b []byte, r rune) []byte {
+	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+}
+
+// Clean returns text from outside in a form that a terminal only shows: what
+// does not print is escaped as in Go.
+func Clean(s string) string {
+	printable := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
+	if strings.IndexFunc(s, func(r rune) bool { return !printable(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if printable(r) {
+			b.WriteString(s[:n])
+		} else {
+			q := strconv.QuoteToASCII(s[:n])
+			b.WriteString(q[1 : len(q)-1])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// Thousands writes a count with commas, as in 88,310.
+func Thousands[N int | uint64](n N) string {
+	s := strconv.FormatUint(uint64(n), 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// plural is "1 flow", "2 flows".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return Thousands(n) + " " + what + "s"
+}
+
+// span writes a duration with the two or three digits that a person wants.
+func span(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < 0:
+		return "-" + span(-ns)
+	case d < time.Microsecond:
+		return strconv.FormatInt(ns, 10) + "ns"
+	case d < time.Millisecond:
+		return digits(d.Seconds()*1e6) + "µs"
+	case d < time.Second:
+		return digits(d.Seconds()*1e3) + "ms"
+	case d < time.Minute:
+		return digits(d.Seconds()) + "s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + "m" + pad2(int(d.Seconds())%60) + "s"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + "h" + pad2(int(d.Minutes())%60) + "m"
+	}
+	return strconv.Itoa(int(d.Hours())/24) + "d" + pad2(int(d.Hours())%24) + "h"
+}
+
+// digits keeps three significant digits of 0 < v < 1000, rounding down, so
+// that 999.9 does not become a thousand of the smaller unit.
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.Itoa(int(v))
+	case v >= 10:
+		return trimZero(strconv.FormatFloat(float64(int(v*10))/10, 'f', 1, 64))
+	}
+	return trimZero(strconv.FormatFloat(float64(int(v*100))/100, 'f', 2, 64))
+}
+
+func trimZero(s string) string { return strings.TrimSuffix(strings.TrimRight(s, "0"), ".") }
+
+func pad2(n int) string {
+	if n < 10 {
+		return "0" + strconv.Itoa(n)
+	}
+	return strconv.Itoa(n)
+}
+
+// clock is the time of day, UTC, to the millisecond.
+func clock(ns int64) string { return time.Unix(0, ns).UTC().Format("15:04:05.000") }
+
+// date is the day and time of day, UTC.
+func date(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05 UTC") }
