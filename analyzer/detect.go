@@ -1,5 +1,28 @@
 package analyzer
 
 // Detectors is the one list of all findings: a new one is a file and a line
-// here.
-var Detectors = []*Detector{}
+// here. Defects of the capture come first, since they lower the certainty of
+// what rests on the missing packets.
+var Detectors = []*Detector{
+	captureGap,
+	oneWayCapture,
+	duplicateCapture,
+
+	connectTimeout,
+	connectionRefused,
+	synACKUnanswered,
+	synRetransmitRecovered,
+	tupleReuse,
+
+	stuckCloseWait,
+	stuckFinWait2,
+	finUnacknowledged,
+	closingStuck,
+
+	halfOpenPeer,
+	writeAfterPeerClose,
+	abortiveClose,
+	timeWaitAssassination,
+	rstOutOfWindow,
+	challengeACK,
+}

@@ -1,5 +1,10 @@
 package analyzer
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Severity says whether a finding needs someone.
 type Severity uint8
 
@@ -47,31 +52,135 @@ type Detector struct {
 	Name      string   // the identifier in every output and flag
 	Doc       string   // one sentence: what it is
 	Cause     string   // the likely cause, in an on-call engineer's words
-	Next      string   // what to run or look at next
+	Next      string   // what to run or look at next; CLIENT, SERVER and PORT stand for the flow's
 	Reference string   // the clause that it rests on
 	Severity  Severity // the highest it is reported with
+
+	// Capture says that it is a defect of the capture: reported before all
+	// others, and a reason to doubt those that rest on what is missing.
+	Capture bool
 
 	// Wants says which segments Segment is called for: those with any of
 	// these facts. Zero with a nil Segment: only End is of interest.
 	Wants Facts
 	// Segment looks at one step of a flow; the Step is valid during the call.
-	Segment func(*Step)
+	// The functions are given the Detector that they belong to.
+	Segment func(*Detector, *Step)
 	// End looks at a flow that is done, or that the capture's end cut off.
-	End func(*Flow)
+	End func(*Detector, *Flow)
 }
 
 // raise adds a finding to the flow, or counts it into one of the same detector
-// about the same side.
+// about the same side. Those about the capture come first.
 func (f *Flow) raise(n Finding) {
-	for i := range f.Findings {
-		if old := &f.Findings[i]; old.Detector == n.Detector && old.Side == n.Side {
-			old.Count++
-			old.Last = max(old.Last, n.Last, n.At)
-			old.Severity = max(old.Severity, n.Severity)
-			return
-		}
+	if old := f.finding(n.Detector, n.Side); old != nil {
+		old.Count++
+		old.Last = max(old.Last, n.Last, n.At)
+		old.Severity = max(old.Severity, n.Severity)
+		return
 	}
 	n.Count = max(n.Count, 1)
 	n.Last = max(n.Last, n.At)
-	f.Findings = append(f.Findings, n)
+	at := len(f.Findings)
+	if n.Detector.Capture {
+		for at > 0 && !f.Findings[at-1].Detector.Capture {
+			at--
+		}
+	}
+	f.Findings = slices.Insert(f.Findings, at, n)
+}
+
+// finding returns what a detector has raised about a side, or nil.
+func (f *Flow) finding(d *Detector, s Side) *Finding {
+	for i := range f.Findings {
+		if n := &f.Findings[i]; n.Detector == d && n.Side == s {
+			return n
+		}
+	}
+	return nil
+}
+
+// retract takes back what a detector raised about a side on a promise that
+// was not kept.
+func (f *Flow) retract(d *Detector, s Side) {
+	f.Findings = slices.DeleteFunc(f.Findings, func(n Finding) bool { return n.Detector == d && n.Side == s })
+}
+
+// lower makes a finding less sure, and less severe by one.
+func (n *Finding) lower(doubt string) {
+	if doubt == "" || n.Doubt != "" {
+		return
+	}
+	n.Doubt = doubt
+	if n.Severity > Info {
+		n.Severity--
+	}
+}
+
+// captureDoubt says what the capture lacks of the flow, so that what did not
+// happen may only not have been recorded; empty when it lacks nothing.
+func (f *Flow) captureDoubt() string {
+	for s := range Side(2) {
+		switch e, p := &f.Sides[s], &f.Sides[s.Peer()]; {
+		case e.LastSent == 0 && p.LastSent != 0 && p.proven.Synchronized():
+			return "nothing that the " + f.who(s) + " sent was captured"
+		case e.Counters.CaptureLostBytes > 0:
+			return fmt.Sprintf("the capture lost %d octets that the %s sent", e.Counters.CaptureLostBytes, f.who(s))
+		case e.hasFIN && !e.finSeen:
+			return "a FIN of the " + f.who(s) + " went past uncaptured, or was never sent"
+		}
+	}
+	return ""
+}
+
+// who names a side in a sentence.
+func (f *Flow) who(s Side) string {
+	switch s {
+	case f.Client:
+		return "client"
+	case NoSide:
+		return "network"
+	}
+	return "server"
+}
+
+// entered returns the last transition by which a side is believed to have come
+// into a state, or nil.
+func (f *Flow) entered(s Side, st State) *Transition {
+	for i := len(f.Transitions) - 1; i >= 0; i-- {
+		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == "" {
+			return t
+		}
+	}
+	return nil
+}
+
+// overdue compares how long something unfinished has lasted with the limit of
+// a state. Below the limit it is pending: the capture ended first. With a
+// limit of 0 whatever is unfinished is overdue.
+func (f *Flow) overdue(st State, lasted int64) (pending bool) {
+	limit := int64(f.limits[st])
+	return limit > 0 && lasted < limit
+}
+
+// unlimited reports whether the limit of a state is 0.
+func (f *Flow) unlimited(st State) bool { return f.limits[st] == 0 }
+
+// pend raises a finding about a state that lasts: in full when it has lasted
+// for the limit, else at Info and pending.
+func (f *Flow) pend(n Finding, st State, doubt string) {
+	n.Pending = f.overdue(st, n.For)
+	n.lower(doubt)
+	if n.Pending {
+		n.Severity = Info
+	}
+	f.raise(n)
+}
+
+// plural puts a count before its word.
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -103,6 +103,9 @@ func (s *sender) ackedTo(ack Seq) (unseen uint32) {
 		return 0
 	}
 	unseen = uint32(ack-s.contig) - s.spans.covered(s.contig, ack)
+	if unseen > 0 {
+		s.gap = span{s.contig, ack}
+	}
 	s.contig = ack
 	if s.spans.n > 0 {
 		s.contig = s.spans.absorb(ack)
@@ -111,4 +114,22 @@ func (s *sender) ackedTo(ack Seq) (unseen uint32) {
 		s.nxt = ack
 	}
 	return unseen
+}
+
+// found takes back that the capture lost [from, to) of what the side sent: here
+// it is, recorded after its ACK or sent again, or never sent at all.
+func (e *Endpoint) found(from, to Seq) {
+	n := overlap(e.gap, span{from, to})
+	if n == 0 {
+		return
+	}
+	e.Counters.CaptureLostBytes -= min(e.Counters.CaptureLostBytes, uint64(n))
+	switch {
+	case e.gap.from.Less(from):
+		e.gap.to = from
+	case to.Less(e.gap.to):
+		e.gap.from = to
+	default:
+		e.gap = span{}
+	}
 }

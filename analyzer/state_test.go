@@ -21,6 +21,7 @@ var figure5 = map[State]map[Event]State{
 	},
 	SynReceived: {
 		RcvACKofSYN: Established,
+		RcvSYNACK:   Established, // the same ACK on a SYN,ACK: Figure 7, line 6
 		SndFIN:      FinWait1,
 		SndRST:      Closed, RcvRST: Closed, Timeout: Closed,
 	},

@@ -1,0 +1,42 @@
+package analyzer
+
+import "fmt"
+
+var captureGap = &Detector{
+	Name:      "capture-gap",
+	Doc:       "the capture lacks packets that went past: they were acknowledged and never recorded",
+	Cause:     "the capturing host dropped packets, or some took another path; it is not loss on the network, which would be repaired by sending again",
+	Next:      "capture again with a larger buffer (tcpdump -B 65536) or a filter, and compare tcpdump's count of dropped packets",
+	Reference: "RFC 9293 3.4",
+	Severity:  Warning,
+	Capture:   true,
+	End:       endCaptureGap,
+}
+
+// endCaptureGap finds octets that were acknowledged, never captured, and not
+// sent again by anyone: loss on the network is sent again. One octet more than
+// was seen is taken for a FIN. A side that is hidden altogether is the affair
+// of one-way-capture.
+func endCaptureGap(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		e := &f.Sides[s]
+		fin := e.hasFIN && !e.finSeen
+		if e.LastSent == 0 || e.Counters.CaptureLostBytes == 0 && !fin {
+			continue
+		}
+		n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.End, Frame: f.LastFrame}
+		if r := f.Remark(FactACKUnseen, s.Peer()); r != nil {
+			n.At, n.Last, n.Frame, n.Count = r.First, r.Last, r.Frame, r.Count
+		}
+		what := fmt.Sprintf("%d octets", e.Counters.CaptureLostBytes)
+		switch {
+		case fin && e.Counters.CaptureLostBytes == 0:
+			what = "one sequence number, taken for a FIN,"
+		case fin:
+			what += " and a FIN"
+		}
+		n.Evidence = fmt.Sprintf("%s of the %s acknowledged (first in frame %d) but never captured, and nobody sent them again",
+			what, f.who(s), n.Frame)
+		f.raise(n)
+	}
+}

@@ -1,0 +1,36 @@
+package analyzer
+
+import "fmt"
+
+var challengeACK = &Detector{
+	Name:      "challenge-ack",
+	Doc:       "a RST or SYN that did not fit the connection was answered with a challenge ACK; the connection survived",
+	Cause:     "a blind reset attempt, a very late segment, or a client that restarted and reuses its port",
+	Next:      "nstat -az TcpExtTCPChallengeACK TcpExtTCPSYNChallenge; compare the TTL of the offending segment with that of its side",
+	Reference: "RFC 5961 3, 4; RFC 9293 3.10.7.4",
+	Severity:  Info,
+	End:       endChallengeACK,
+}
+
+// endChallengeACK reports the ACKs that the tracker recognised by their time:
+// at once after the RST or SYN, of nothing new. Where the connection did not
+// go on, the challenge did its work and is no news.
+func endChallengeACK(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		r := f.Remark(FactChallengeACK, s)
+		if r == nil || f.Sides[s].State == Closed && f.Sides[s.Peer()].State == Closed && f.resetAt != 0 {
+			continue
+		}
+		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: r.First, Last: r.Last, Frame: r.Frame, Count: r.Count}
+		what := "a segment that did not fit"
+		if in := f.Remark(FactRSTInWindow, s.Peer()); in != nil {
+			what = fmt.Sprintf("a RST in window but not at the next number (frame %d)", in.Frame)
+			n.Frames = []uint64{in.Frame}
+		} else if in := f.Remark(FactSYNInWindow, s.Peer()); in != nil {
+			what = fmt.Sprintf("a SYN inside the connection (frame %d)", in.Frame)
+			n.Frames = []uint64{in.Frame}
+		}
+		n.Evidence = fmt.Sprintf("%s answers %s with an ACK (frame %d) and goes on", f.who(s), what, r.Frame)
+		f.raise(n)
+	}
+}

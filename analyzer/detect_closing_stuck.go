@@ -1,0 +1,33 @@
+package analyzer
+
+import "fmt"
+
+var closingStuck = &Detector{
+	Name:      "closing-stuck",
+	Doc:       "both sides closed at once, and the acknowledgment of one FIN never came",
+	Cause:     "the acknowledgment of the FIN was lost or the peer died between the two FINs",
+	Next:      "on that host: ss -tano state closing; capture at the other end: does the FIN arrive?",
+	Reference: "RFC 9293 3.6 (case 3), Figure 13",
+	Severity:  Warning,
+	End:       endClosingStuck,
+}
+
+// endClosingStuck looks at a side whose FIN crossed its peer's. A FIN that is
+// not sent again has its acknowledgment, captured or not.
+func endClosingStuck(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		e, p := &f.Sides[s], &f.Sides[s.Peer()]
+		if e.State != Closing || e.Basis == Assumed || !e.finSeen || !p.finSeen || f.ReplacedBy >= 0 {
+			continue
+		}
+		in, own, other := f.entered(s, Closing), f.entered(s, FinWait1), f.entered(s.Peer(), FinWait1)
+		if in == nil || own == nil || other == nil {
+			continue
+		}
+		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: own.Frame,
+			Frames: []uint64{other.Frame}, For: f.Now - in.Time}
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) crossed the %s's (frame %d) and was sent %s; %s in %s",
+			f.who(s), own.Frame, f.who(s.Peer()), other.Frame, times(int(e.Counters.FIN)), f.unacknowledged(s), since(n.For))
+		f.pend(n, Closing, f.finDoubt(s))
+	}
+}

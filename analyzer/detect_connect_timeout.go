@@ -1,0 +1,53 @@
+package analyzer
+
+import "fmt"
+
+var connectTimeout = &Detector{
+	Name:      "connect-timeout",
+	Doc:       "a SYN was sent again and again and never answered",
+	Cause:     "the server is down, a firewall or security group drops silently, or the route is wrong",
+	Next:      "from the client: ss -tno state syn-sent; traceroute -T -p PORT SERVER; then capture at the server: does the SYN arrive?",
+	Reference: "RFC 9293 3.8.3 (R2), tcp_syn_retries",
+	Severity:  Error,
+	End:       endConnectTimeout,
+}
+
+// endConnectTimeout wants a SYN that was repeated into silence. A client whose
+// answers alone went uncaptured goes on to acknowledge, and is not in
+// SYN_SENT; a refusal or an ICMP error is an answer.
+func endConnectTimeout(d *Detector, f *Flow) {
+	s := f.Client
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	sent := f.entered(s, SynSent)
+	if sent == nil || sent.Basis != Observed || p.LastSent != 0 || f.Unreached.Frame != 0 || f.ReplacedBy >= 0 {
+		return
+	}
+	if e.State != SynSent && !f.timedOut(s, SynSent) || e.Counters.Resets != 0 {
+		return
+	}
+	if f.synRetransmits == 0 && !f.unlimited(SynSent) {
+		return // the capture ended before the first answer was due
+	}
+	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: sent.Time, Last: e.LastSent, Frame: sent.Frame,
+		Frames: []uint64{e.LastFrame}, For: f.Now - sent.Time}
+	n.Evidence = fmt.Sprintf("client's SYN (frame %d) sent %s, last in frame %d, and nothing back in %s: the server owes the next packet",
+		sent.Frame, times(f.synRetransmits+1), e.LastFrame, since(n.For))
+	f.pend(n, SynSent, "")
+}
+
+// timedOut reports whether a side is assumed to have given up in a state.
+func (f *Flow) timedOut(s Side, from State) bool {
+	t := f.entered(s, Closed)
+	return t != nil && f.Sides[s].State == Closed && t.Trigger == Timeout && t.From == from
+}
+
+// times says how often.
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
+}

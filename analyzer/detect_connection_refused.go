@@ -1,0 +1,35 @@
+package analyzer
+
+import "fmt"
+
+var connectionRefused = &Detector{
+	Name:      "connection-refused",
+	Doc:       "the SYN was answered with RST",
+	Cause:     "nothing listens on that port, or a firewall or proxy on the way rejects in the server's name",
+	Next:      "on the server: ss -tlnp '( sport = :PORT )'; then the firewall's REJECT rules",
+	Reference: "RFC 9293 3.5.2, 3.10.7.1",
+	Severity:  Warning,
+	End:       endConnectionRefused,
+}
+
+// endConnectionRefused reports a RST that acknowledges the SYN, and that the
+// client obeyed. A RST after a SYN+ACK, or one with another ACK, is not that.
+func endConnectionRefused(d *Detector, f *Flow) {
+	r := f.Remark(FactRefused, f.Server())
+	if r == nil || f.Sides[f.Client].State != Closed {
+		return
+	}
+	n := Finding{Detector: d, Severity: d.Severity, Side: f.Server(), At: r.First, Last: r.Last,
+		Frame: r.Frame, Count: r.Count}
+	sent := f.entered(f.Client, SynSent)
+	if sent == nil || sent.Basis != Observed {
+		n.Evidence = fmt.Sprintf("RST in frame %d refuses a SYN that was not captured", r.Frame)
+		n.lower("the SYN was not captured")
+		f.raise(n)
+		return
+	}
+	n.Frames = []uint64{sent.Frame}
+	n.Evidence = fmt.Sprintf("client's SYN (frame %d) answered with RST in frame %d, %s later: %s does not accept",
+		sent.Frame, r.Frame, since(r.First-f.synAt), f.Addr(f.Server()))
+	f.raise(n)
+}

@@ -1,0 +1,54 @@
+package analyzer
+
+import (
+	"fmt"
+	"time"
+)
+
+var oneWayCapture = &Detector{
+	Name:      "one-way-capture",
+	Doc:       "only one direction of a living connection was captured",
+	Cause:     "asymmetric routing, half a TAP, or a mirror port that copies one direction",
+	Next:      "capture at the host itself, or mirror both directions (rx and tx)",
+	Reference: "RFC 9293 3.10.7.4",
+	Severity:  Warning,
+	Capture:   true,
+	End:       endOneWayCapture,
+}
+
+// endOneWayCapture looks for a side that is silent in the capture and yet
+// alive. A peer that truly is silent acknowledges nothing, and is resent to.
+func endOneWayCapture(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		if f.Sides[s].LastSent != 0 || f.Sides[s.Peer()].LastSent == 0 {
+			continue
+		}
+		sign, frame := f.signOfLife(s)
+		if sign == "" {
+			return
+		}
+		f.raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.Start, Last: f.End, Frame: frame,
+			For: f.End - f.Start, Evidence: fmt.Sprintf("nothing from the %s in %s, although %s",
+				f.who(s), plural(int(f.Frames), "frame"), sign)})
+	}
+}
+
+// signOfLife says how the peer of a hidden side shows that it hears from it.
+func (f *Flow) signOfLife(hidden Side) (sign string, frame uint64) {
+	v := &f.Sides[hidden.Peer()]
+	name := f.who(hidden.Peer())
+	if r := f.Remark(FactACKUnseen, hidden.Peer()); r != nil {
+		return fmt.Sprintf("the %s acknowledges ever more (frame %d)", name, r.Frame), r.Frame
+	}
+	if v.hasISN && v.hasACK && v.proven.Synchronized() {
+		return fmt.Sprintf("the %s, which opened with a SYN, acknowledges (frame %d)", name, v.LastFrame), v.LastFrame
+	}
+	// Data that is never sent again was acknowledged: the first timeout is a
+	// second (RFC 6298 2.1), three with an initial one of an older stack.
+	const repeats = int64(3 * time.Second)
+	c := &v.Counters
+	if c.Bytes > 0 && c.Retransmitted == 0 && c.Segments-c.KeepAlive >= 4 && v.LastData-f.Start > repeats {
+		return fmt.Sprintf("the %s goes on sending and repeats nothing (frame %d)", name, v.LastFrame), v.LastFrame
+	}
+	return "", 0
+}

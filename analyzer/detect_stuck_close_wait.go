@@ -1,0 +1,64 @@
+package analyzer
+
+import "fmt"
+
+var stuckCloseWait = &Detector{
+	Name:      "stuck-close-wait",
+	Doc:       "the peer has closed, and this side's application has not",
+	Cause:     "the application never closes the socket: a leaked descriptor, a blocked thread, a connection forgotten in a pool",
+	Next:      "on that host: ss -tanp state close-wait '( sport = :PORT or dport = :PORT )'; then lsof -p PID and the process's threads",
+	Reference: "RFC 9293 3.6 (case 2)",
+	Severity:  Error,
+	End:       endStuckCloseWait,
+}
+
+// endStuckCloseWait wants proof that the side received the peer's FIN. A
+// half-close is legal: the time counts from the last data that the side sent.
+func endStuckCloseWait(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		e, p := &f.Sides[s], &f.Sides[s.Peer()]
+		if e.State != CloseWait || e.Basis != Observed || !p.finSeen || f.ReplacedBy >= 0 {
+			continue
+		}
+		in, fin := f.entered(s, CloseWait), f.entered(s.Peer(), FinWait1)
+		if in == nil || fin == nil {
+			continue
+		}
+		from := max(in.Time, e.LastData)
+		if e.LastData > in.Time && f.Now-from < int64(f.limits[CloseWait]) {
+			continue // it is still sending
+		}
+		acked := in.ConfirmedFrame
+		if acked == 0 {
+			acked = in.Frame
+		}
+		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: acked,
+			Frames: []uint64{fin.Frame}, For: f.Now - from}
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) acknowledged in frame %d; no FIN from the %s in the %s that follow%s: the %s owes the next packet",
+			f.who(s.Peer()), fin.Frame, acked, f.who(s), since(n.For), lastData(e, in), f.who(s))
+		f.pend(n, CloseWait, f.closeWaitDoubt(s))
+	}
+}
+
+// lastData says that the time counts from data.
+func lastData(e *Endpoint, in *Transition) string {
+	if e.LastData > in.Time {
+		return " its last data"
+	}
+	return ""
+}
+
+// closeWaitDoubt says what else than its application may keep a side in
+// CLOSE_WAIT.
+func (f *Flow) closeWaitDoubt(s Side) string {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	switch {
+	case e.mayHaveFIN:
+		return "its FIN may be among what the capture lost"
+	case p.hasACK && p.ack.Less(e.nxt):
+		return "its data is not acknowledged, and a FIN may wait behind it"
+	case p.hasACK && p.window == 0:
+		return "its peer's window is closed, and a FIN may wait behind it"
+	}
+	return f.captureDoubt()
+}

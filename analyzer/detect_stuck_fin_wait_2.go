@@ -1,0 +1,38 @@
+package analyzer
+
+import "fmt"
+
+var stuckFinWait2 = &Detector{
+	Name:      "stuck-fin-wait-2",
+	Doc:       "this side has closed, the peer has acknowledged that and does not close",
+	Cause:     "the other end owes a FIN: see stuck-close-wait there; if this side's application has closed the socket, its kernel forgets it after tcp_fin_timeout, otherwise never",
+	Next:      "on the other end: ss -tanp state close-wait '( sport = :PORT or dport = :PORT )'; here: ss -tano state fin-wait-2",
+	Reference: "RFC 9293 3.6 (case 1), tcp_fin_timeout",
+	Severity:  Warning,
+	End:       endStuckFinWait2,
+}
+
+// endStuckFinWait2 is the closer's view of what stuck-close-wait says of the
+// peer, for whom it waits. Data that still comes is a legal half-close; a FIN
+// that came and is not believed to have arrived is that peer's fin-unacknowledged.
+func endStuckFinWait2(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		e, p := &f.Sides[s], &f.Sides[s.Peer()]
+		if e.State != FinWait2 || e.Basis == Assumed || p.LastSent == 0 || p.hasFIN || f.ReplacedBy >= 0 {
+			continue
+		}
+		in, fin := f.entered(s, FinWait2), f.entered(s, FinWait1)
+		if in == nil || fin == nil {
+			continue
+		}
+		from := max(in.Time, p.LastData)
+		if p.LastData > in.Time && f.Now-from < int64(f.limits[FinWait2]) {
+			continue
+		}
+		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: in.Frame,
+			Frames: []uint64{fin.Frame}, For: f.Now - from}
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) acknowledged in frame %d; it waits for a FIN of the %s, which has sent nothing new for %s",
+			f.who(s), fin.Frame, in.Frame, f.who(s.Peer()), since(n.For))
+		f.pend(n, FinWait2, f.closeWaitDoubt(s.Peer()))
+	}
+}

@@ -1,0 +1,36 @@
+package analyzer
+
+import "fmt"
+
+var synACKUnanswered = &Detector{
+	Name:      "syn-ack-unanswered",
+	Doc:       "a SYN+ACK was sent again and again and the client answered neither with ACK nor with RST",
+	Cause:     "the return path to the client is broken, the SYN's source address was forged, or the client is gone",
+	Next:      "capture at the client: does the SYN+ACK arrive? On the server: ss -tn state syn-recv '( sport = :PORT )'; nstat -az TcpExtListenOverflows TcpExtSyncookiesSent",
+	Reference: "RFC 9293 3.10.7.4, tcp_synack_retries",
+	Severity:  Warning,
+	End:       endSYNACKUnanswered,
+}
+
+// endSYNACKUnanswered wants a client that the capture can see and that says
+// nothing but SYN. An ACK that the server does not take is a full accept
+// queue, or a deferred accept.
+func endSYNACKUnanswered(d *Detector, f *Flow) {
+	s := f.Server()
+	c, e := &f.Sides[f.Client], &f.Sides[s]
+	sent := f.entered(s, SynReceived)
+	if sent == nil || sent.Basis != Observed || c.LastSent == 0 || c.Counters.Resets+e.Counters.Resets != 0 || f.ReplacedBy >= 0 {
+		return
+	}
+	if e.State != SynReceived && !f.timedOut(s, SynReceived) || f.establishedAt != 0 {
+		return
+	}
+	if f.synackRetransmits == 0 && !f.unlimited(SynReceived) {
+		return
+	}
+	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: sent.Time, Last: e.LastSent, Frame: sent.Frame,
+		Frames: []uint64{e.LastFrame}, For: f.Now - sent.Time}
+	n.Evidence = fmt.Sprintf("server's SYN+ACK (frame %d) sent %s, last in frame %d, and neither ACK nor RST in %s: the client owes the next packet",
+		sent.Frame, times(f.synackRetransmits+1), e.LastFrame, since(n.For))
+	f.pend(n, SynReceived, "")
+}

@@ -1,0 +1,42 @@
+package analyzer
+
+import "fmt"
+
+var synRetransmitRecovered = &Detector{
+	Name:      "syn-retransmit-recovered",
+	Doc:       "the first SYN got no answer, a later one did: the connection opened late",
+	Cause:     "the first packet was lost: a SYN dropped by a full backlog, a conntrack or SNAT race, an ARP or neighbour miss",
+	Next:      "nstat -az TcpExtListenDrops TcpExtTCPSynRetrans; conntrack -S (insert_failed); group the late connections by source and path",
+	Reference: "RFC 6298 2.1",
+	Severity:  Warning,
+	End:       endSYNRetransmitRecovered,
+}
+
+// endSYNRetransmitRecovered wants SYNs repeated before the first SYN+ACK. One
+// that is repeated after it lost only the answer; and where every SYN was
+// answered the path is slow and loses nothing. One lost packet is weather,
+// two of one connection are not.
+func endSYNRetransmitRecovered(d *Detector, f *Flow) {
+	s := f.Client
+	sent, answer := f.entered(s, SynSent), f.entered(s.Peer(), SynReceived)
+	again := f.Remark(FactRetransmission, s)
+	if f.synRetransmits == 0 || sent == nil || answer == nil || again == nil || !f.reached(s.Peer(), Established) {
+		return
+	}
+	if answer.Basis != Observed || again.First >= answer.Time || f.synackRetransmits >= f.synRetransmits {
+		return
+	}
+	v := s.Peer()
+	if f.challenged || f.Remark(FactReuse, s) != nil || f.Remark(FactChallengeACK, v) != nil ||
+		f.Remark(FactBadSYNACK, v) != nil {
+		return // answered: on behalf of an older connection of the pair, or wrongly
+	}
+	n := Finding{Detector: d, Severity: Info, Side: s, At: sent.Time, Last: answer.Time, Frame: sent.Frame,
+		Frames: []uint64{again.Frame, answer.Frame}, For: answer.Time - sent.Time}
+	if f.synRetransmits > 1 {
+		n.Severity = d.Severity
+	}
+	n.Evidence = fmt.Sprintf("client's SYN (frame %d) unanswered, sent again from frame %d on (%s in all) and answered in frame %d: the connection opened %s late",
+		sent.Frame, again.Frame, times(f.synRetransmits+1), answer.Frame, since(f.synAt-sent.Time))
+	f.raise(n)
+}

@@ -1,0 +1,49 @@
+package analyzer
+
+import "fmt"
+
+var tupleReuse = &Detector{
+	Name:      "tuple-reuse-in-2msl",
+	Doc:       "a new connection on an address pair whose last one is still in TIME_WAIT",
+	Cause:     "the client reconnects fast from the same port, or a NAT gives one port to several hosts",
+	Next:      "on the client: ss -tan state time-wait | wc -l; sysctl net.ipv4.ip_local_port_range; then the NAT's port allocation",
+	Reference: "RFC 9293 3.6.1, RFC 6191, RFC 1122 4.2.2.13",
+	Severity:  Warning,
+	Wants:     FactReuse,
+	Segment:   onTupleReuse,
+}
+
+// onTupleReuse looks at the first segment on a pair used before. With a higher
+// sequence number, or a newer timestamp, the SYN is legal and accepted (RFC
+// 6191); otherwise the side in TIME_WAIT answers for the old connection, or
+// not at all. A pair that was reset, or refused, is free at once.
+func onTupleReuse(d *Detector, st *Step) {
+	f, x, s := st.Flow, st.Segment, st.From
+	old := f.older
+	if old == nil || x.Flags&(SYN|ACK) != SYN {
+		return
+	}
+	w := NoSide
+	for side := range Side(2) {
+		if old.Sides[side].State == TimeWait {
+			w = side
+		}
+	}
+	if w == NoSide {
+		return
+	}
+	was := &old.Sides[s]
+	n := Finding{Detector: d, Severity: Info, Side: s, At: x.Time, Frame: x.Frame,
+		For: x.Time - max(old.Sides[w].Since, old.Sides[w].timeWait)}
+	how := "with a higher sequence number, which may reopen it"
+	switch newer := x.Options.Set&OptTimestamps != 0 && was.hasTS; {
+	case newer && int32(x.Options.TSVal-was.tsMax) > 0:
+		how = "with a newer timestamp, which may reopen it"
+	case newer || !was.nxt.LessEq(x.Seq):
+		n.Severity = d.Severity
+		how = "with an older number, which the side in TIME_WAIT does not take for a new connection"
+	}
+	n.Evidence = fmt.Sprintf("%s's SYN (frame %d) comes %s after the last connection (flow %d) ended, %s; the %s is in TIME_WAIT for %s",
+		f.who(s), x.Frame, since(n.For), old.Number, how, old.who(w), since(int64(f.profile.TimeWait)))
+	f.raise(n)
+}
