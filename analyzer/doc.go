@@ -35,7 +35,7 @@
 // # Where things are
 //
 // Figure 5 of RFC 9293 is the table Arcs in state.go: it knows no sequence
-// numbers. observe.go, fin.go and reset.go turn a segment's numbers into
+// numbers. observe.go, open.go, fin.go and reset.go turn a segment's numbers into
 // events and know no arrows. settle.go says what a side's segment proves about
 // its inbox, endpoint.go holds proven state, inbox and walk, and
 // incarnation.go decides which of two connections on one pair a segment

@@ -394,15 +394,12 @@ func (f *Flow) sureACKofFIN(s Side) {
 	}
 }
 
-// closing notes who began to close.
+// closing notes what a side had acknowledged when it closed.
 func (f *Flow) closing(s Side, x *Segment) {
 	e := &f.Sides[s]
 	e.ackAtFIN = e.ack
 	if x.Flags&ACK != 0 && e.ack.Less(x.Ack) {
 		e.ackAtFIN = x.Ack
-	}
-	if f.closeAt == 0 {
-		f.closeAt, f.closer, f.closeBy = x.Time, s, CloseByFIN
 	}
 }
 

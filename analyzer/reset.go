@@ -19,9 +19,6 @@ func (f *Flow) takeRST(s Side, x *Segment) Facts {
 	if own {
 		f.sendRST(s, x)
 	}
-	if facts&FactRST != 0 || own {
-		f.resetting(s, x)
-	}
 	return facts
 }
 
@@ -35,7 +32,6 @@ func (f *Flow) takeRefusal(s Side, x *Segment) Facts {
 	if e.proven == Listen || e.proven == Unknown {
 		f.begin(s, Closed, Observed, x.Time)
 	}
-	f.resetting(s, x)
 	now := f.passing(s, x)
 	f.promise(s.Peer(), RcvRST, x, input{basis: Inferred, first: now, last: now})
 	return FactRST | FactRefused
@@ -133,16 +129,6 @@ func (f *Flow) judgeRST(s Side, x *Segment) Facts {
 	return FactRST
 }
 
-// resetting notes who began to close, and that a RST did it.
-func (f *Flow) resetting(s Side, x *Segment) {
-	if f.resetAt == 0 {
-		f.resetAt, f.resetBy = x.Time, s
-	}
-	if f.closeAt == 0 {
-		f.closeAt, f.closer, f.closeBy = x.Time, s, CloseByRST
-	}
-}
-
 // takeUnreachable handles an ICMP error about a segment of side s. It ends a
 // connection attempt (RFC 1122 4.2.3.9 and what stacks do in SYN_SENT); for an
 // established connection it is only a hint (RFC 5927 4.1).
@@ -161,9 +147,6 @@ func (f *Flow) takeUnreachable(s Side, u *Unreachable) {
 		return
 	}
 	f.queue(s, input{on: RcvICMP, basis: Inferred, first: now, last: now})
-	if f.closeAt == 0 {
-		f.closeAt, f.closer, f.closeBy = u.Time, NoSide, CloseByICMP
-	}
 }
 
 // ends reports whether the error says that the segment cannot be delivered, as

@@ -9,12 +9,6 @@ type tracked struct {
 	synRetransmits, synackRetransmits int
 	fastOpen                          bool // data of the SYN was accepted
 
-	closeAt int64
-	closer  Side
-	closeBy CloseBy
-	resetAt int64
-	resetBy Side
-
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered
 	challenged        bool  // older goes on all the same
@@ -43,11 +37,11 @@ func (f *Flow) summariseHandshake() {
 		h.Result = HandshakeMidstream
 	case f.reached(f.Server(), Established) || f.reached(f.Server(), FinWait1):
 		h.Result = HandshakeEstablished
-	case f.closeBy == CloseByICMP && f.reached(f.Client, Closed):
+	case f.took(RcvICMP):
 		h.Result = HandshakeRejectedICMP
-	case !v.hasISN && f.resetAt != 0:
+	case !v.hasISN && f.took(RcvRST):
 		h.Result = HandshakeRefused
-	case f.resetAt != 0:
+	case f.took(RcvRST) || f.took(SndRST):
 		h.Result = HandshakeAborted
 	case v.hasISN:
 		h.Result = HandshakeHalfOpen
@@ -95,43 +89,79 @@ func (f *Flow) reached(s Side, st State) bool {
 	return false
 }
 
-func (f *Flow) summariseClose() {
-	c := &f.Close
-	*c = Close{ActiveCloser: NoSide}
-	if f.closeAt != 0 {
-		c.ActiveCloser, c.By = f.closer, f.closeBy
-		c.Duration = max(0, min(f.lastChange(), f.Now)-f.closeAt)
-	}
-	a, b := &f.Sides[0], &f.Sides[1]
-	fins := 0
-	for i := range f.Sides {
-		if f.Sides[i].hasFIN {
-			fins++
+// took reports whether a transition of that kind is believed, of either side.
+func (f *Flow) took(on Event) bool {
+	for i := range f.Transitions {
+		if t := &f.Transitions[i]; t.Trigger == on && t.Withdrawn == "" {
+			return true
 		}
 	}
-	switch ended := a.State == Closed || b.State == Closed; {
-	case f.resetAt != 0 && ended && f.closeBy == CloseByRST && f.Handshake.Result == HandshakeEstablished:
-		c.Result = CloseAborted
-	case f.resetAt != 0 && ended && !f.finished():
-		c.Result = CloseReset
-	case fins == 0 && ended: // given up: by timeout, or ICMP
-		c.Result = CloseAborted
-	case fins == 0 && a.State < Established && b.State < Established:
-		c.Result = CloseUnknown
-	case fins == 0:
-		c.Result = CloseOpen
+	return false
+}
+
+// closeEvents says what each event that can begin a close is, as a summary
+// names it.
+var closeEvents = [NumEvents]CloseBy{
+	SndFIN: CloseByFIN, SndRST: CloseByRST, RcvRST: CloseByRST, RcvICMP: CloseByICMP, Timeout: CloseByTimeout,
+}
+
+// firstClose returns the believed transition that began the close, or nil.
+func (f *Flow) firstClose() (first *Transition) {
+	for i := range f.Transitions {
+		t := &f.Transitions[i]
+		if closeEvents[t.Trigger] != CloseByNothing && t.Withdrawn == "" && (first == nil || t.Time < first.Time) {
+			first = t
+		}
+	}
+	return first
+}
+
+func (f *Flow) summariseClose() {
+	c := &f.Close
+	*c = Close{Result: f.closeResult(), ActiveCloser: NoSide}
+	first := f.firstClose()
+	if first == nil {
+		return
+	}
+	c.By = closeEvents[first.Trigger]
+	switch first.Trigger {
+	case SndFIN, SndRST:
+		c.ActiveCloser = first.Side
+	case RcvRST:
+		c.ActiveCloser = first.Side.Peer()
+	}
+	end := f.lastChange()
+	if c.Result == CloseHalfClosed || c.Result == CloseClosing {
+		end = f.Now // it goes on
+	}
+	c.Duration = max(0, end-first.Time)
+	if c.Result == CloseReset && c.By == CloseByRST && f.Handshake.Result == HandshakeEstablished {
+		c.Result = CloseAborted // no FIN before it
+	}
+}
+
+// closeResult says how far the closing went.
+func (f *Flow) closeResult() CloseResult {
+	a, b := f.Sides[0].State, f.Sides[1].State
+	in := func(s State) bool { return a == s || b == s }
+	ended := in(Closed)
+	fin := f.Sides[0].hasFIN || f.Sides[1].hasFIN
+	both := f.Sides[0].hasFIN && f.Sides[1].hasFIN
+	switch {
 	case f.finished():
-		c.Result = CloseClosed
-	case fins == 1 && (a.State == FinWait2 || b.State == FinWait2 || a.State == CloseWait || b.State == CloseWait):
-		c.Result = CloseHalfClosed
-	default:
-		c.Result = CloseClosing
+		return CloseClosed
+	case ended && (f.took(SndRST) || f.took(RcvRST)):
+		return CloseReset
+	case ended && !fin:
+		return CloseAborted // given up, by timeout or for an ICMP error
+	case !fin && a < Established && b < Established:
+		return CloseUnknown
+	case !fin:
+		return CloseOpen
+	case !both && (in(FinWait2) || in(CloseWait)):
+		return CloseHalfClosed
 	}
-	if c.Result == CloseOpen {
-		*c = Close{ActiveCloser: NoSide}
-	} else if !f.finished() && c.By == CloseByFIN && c.Result != CloseReset {
-		c.Duration = max(0, f.Now-f.closeAt)
-	}
+	return CloseClosing
 }
 
 // finished reports whether both sides have closed in order.

@@ -92,18 +92,9 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	t.lists[listOpen].push(f)
 	f.Client, f.Guessed = t.guessClient(k, s), true
 	if refusal {
-		f.meetRefusal(s, x)
+		f.meetAnswer(s, x)
 	}
 	return f
-}
-
-// meetRefusal begins a flow whose SYN the capture missed with its refusal.
-func (f *Flow) meetRefusal(s Side, x *Segment) {
-	p := &f.Sides[s.Peer()]
-	f.Client, f.Guessed = s.Peer(), false
-	f.move(s.Peer(), FoundOpened, Assumed, passing{time: x.Time, frame: x.Frame})
-	p.isn, p.hasISN, p.started = x.Ack-1, true, true
-	p.nxt, p.contig = x.Ack, x.Ack
 }
 
 func (t *Tracker) held() (n int) {
@@ -196,9 +187,6 @@ func (f *Flow) timeouts(p *Profile, now int64) {
 		}
 		at := passing{time: from + rest}
 		f.queue(s, input{on: Timeout, basis: Assumed, first: at, last: at})
-		if f.closeAt == 0 && e.State == Closed {
-			f.closeAt, f.closer, f.closeBy = at.time, NoSide, CloseByTimeout
-		}
 	}
 }
 
