@@ -87,13 +87,20 @@ func (f *Flow) challengeACK(s Side, x *Segment, facts Facts) Facts {
 	}
 	soon := x.Time-e.provokedAt <= e.threshold()
 	e.provokedAt = 0
-	if i := e.find(RcvRST); i >= 0 && e.inbox[i].hold == holdEnd {
-		f.remove(s, i, fmt.Sprintf("the side goes on in frame %d", x.Frame), x.Frame)
-	}
+	f.dropRST(s, RcvRST, x)
+	f.dropRST(s.Peer(), SndRST, x)
 	if soon && !x.occupies() && facts&FactACK == 0 {
 		return FactChallengeACK
 	}
 	return 0
+}
+
+// dropRST takes a RST in window back that side s, or its peer, has not obeyed.
+func (f *Flow) dropRST(s Side, on Event, x *Segment) {
+	e := &f.Sides[s]
+	if i := e.find(on); i >= 0 && e.inbox[i].hold == holdEnd {
+		f.remove(s, i, fmt.Sprintf("frame %d does not obey it", x.Frame), x.Frame)
+	}
 }
 
 // measure compares a segment's numbers with what its sender has sent so far.

@@ -16,8 +16,13 @@ func (f *Flow) takeRST(s Side, x *Segment) Facts {
 	}
 	own := f.ownRST(s, x)
 	facts := f.judgeRST(s, x)
-	if own {
+	switch {
+	case own:
 		f.sendRST(s, x)
+	case facts == FactRSTInWindow && x.Flags&ACK != 0:
+		// Beyond what its sender was seen to send: forged, or the capture lost
+		// what came before. If both sides are silent from here on, it was that.
+		f.promise(s, SndRST, x, input{basis: Inferred, hold: holdEnd})
 	}
 	return facts
 }
