@@ -252,16 +252,22 @@ func (f *Flow) finAcknowledged(s Side, x *Segment) {
 	}
 	if !e.finSeen && !e.finPassed {
 		f.unseenReceived(s, x)
+	}
+}
+
+// receivedAfterAll puts the peer's FIN back into the inbox of side s, which
+// acknowledges it with x: what was taken for lost came through, or came again
+// and went unseen.
+func (f *Flow) receivedAfterAll(s Side, x *Segment) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if !p.finSeen || !p.finPassed || x.Flags&ACK == 0 || x.Ack.LessEq(p.fin) || e.find(RcvFIN) >= 0 || e.hasReceivedFIN() {
 		return
 	}
-	// What was taken for lost came through after all, or again and unseen.
-	if p := &f.Sides[s.Peer()]; e.finSeen && e.finPassed && p.find(RcvFIN) < 0 && !p.hasReceivedFIN() {
-		in := input{basis: Inferred, first: e.finLast, last: e.finLast, end: e.fin.Add(1), hasEnd: true}
-		f.ackWithFIN(s.Peer(), e.finLast, in)
-		in.on = RcvFIN
-		f.queue(s.Peer(), in)
-		f.settle(s.Peer(), x, false)
-	}
+	in := input{basis: Inferred, first: p.finLast, last: p.finLast, end: p.fin.Add(1), hasEnd: true}
+	f.ackWithFIN(s, p.finLast, in)
+	in.on = RcvFIN
+	f.queue(s, in)
+	f.orderFIN(s, x)
 }
 
 // peerUnseen takes an ACK of what the tap never saw the peer send: more than

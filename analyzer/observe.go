@@ -65,6 +65,7 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	e.sample(x)
 	facts := f.measure(s, x)
 	f.ownGap(s, x)
+	f.receivedAfterAll(s, x)
 	f.settle(s, x, facts&FactRetransmission != 0)
 	if x.Flags&ACK != 0 {
 		f.synchronize(s, x)
