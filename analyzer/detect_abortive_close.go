@@ -36,7 +36,7 @@ func onAbortiveClose(d *Detector, st *Step) {
 	}
 	n.Evidence = fmt.Sprintf("%s sends RST in frame %d without a FIN, %s after its peer's last segment; %s",
 		f.who(s), x.Frame, since(x.Time-p.LastSent), lost)
-	f.raise(n)
+	f.Raise(n)
 }
 
 // endAbortiveClose takes the finding back when the RST turned out not to be

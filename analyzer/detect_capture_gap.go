@@ -37,6 +37,6 @@ func endCaptureGap(d *Detector, f *Flow) {
 		}
 		n.Evidence = fmt.Sprintf("%s of the %s acknowledged (first in frame %d) but never captured, and nobody sent them again",
 			what, f.who(s), n.Frame)
-		f.raise(n)
+		f.Raise(n)
 	}
 }

@@ -31,6 +31,6 @@ func endChallengeACK(d *Detector, f *Flow) {
 			n.Frames = []uint64{in.Frame}
 		}
 		n.Evidence = fmt.Sprintf("%s answers %s with an ACK (frame %d) and goes on", f.who(s), what, r.Frame)
-		f.raise(n)
+		f.Raise(n)
 	}
 }

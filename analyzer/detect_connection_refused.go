@@ -25,11 +25,11 @@ func endConnectionRefused(d *Detector, f *Flow) {
 	if sent == nil || sent.Basis != Observed {
 		n.Evidence = fmt.Sprintf("RST in frame %d refuses a SYN that was not captured", r.Frame)
 		n.lower("the SYN was not captured")
-		f.raise(n)
+		f.Raise(n)
 		return
 	}
 	n.Frames = []uint64{sent.Frame}
 	n.Evidence = fmt.Sprintf("client's SYN (frame %d) answered with RST in frame %d, %s later: %s does not accept",
 		sent.Frame, r.Frame, since(r.First-f.synAt), f.Addr(f.Server()))
-	f.raise(n)
+	f.Raise(n)
 }

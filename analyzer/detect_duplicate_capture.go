@@ -42,7 +42,7 @@ func endDuplicateCapture(d *Detector, f *Flow) {
 	n.At, n.Frame = f.firstCopy()
 	n.Evidence = fmt.Sprintf("%d of %d frames repeat a packet already captured, in both directions; the first is frame %d",
 		n.Count, frames, n.Frame)
-	f.raise(n)
+	f.Raise(n)
 }
 
 // firstCopy returns time and frame of the first packet that came again.

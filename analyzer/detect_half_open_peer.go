@@ -40,7 +40,7 @@ func onHalfOpenPeer(d *Detector, st *Step) {
 	case e.ttl != 0 && apart(e.ttl, x.TTL) > 2:
 		n.lower(fmt.Sprintf("the RST's TTL is %d, that of its other packets %d: a middlebox may have sent it", x.TTL, e.ttl))
 	}
-	f.raise(n)
+	f.Raise(n)
 }
 
 // endHalfOpenPeer takes the finding back when the side went on: the RST was

@@ -27,7 +27,7 @@ func endOneWayCapture(d *Detector, f *Flow) {
 		if sign == "" {
 			return
 		}
-		f.raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.Start, Last: f.End, Frame: frame,
+		f.Raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.Start, Last: f.End, Frame: frame,
 			For: f.End - f.Start, Evidence: fmt.Sprintf("nothing from the %s in %s, although %s",
 				f.who(s), plural(int(f.Frames), "frame"), sign)})
 	}

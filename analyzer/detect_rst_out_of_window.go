@@ -23,7 +23,7 @@ func onRSTOutOfWindow(d *Detector, st *Step) {
 	if !e.started || e.hasFIN || e.State == Closed || !p.proven.Synchronized() || !f.reached(s, Established) {
 		return
 	}
-	f.raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame,
+	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame,
 		Evidence: fmt.Sprintf("RST in the %s's name (frame %d) is %d octets away from the next number that the %s expects, beyond its window: ignored",
 			f.who(s), x.Frame, distance(p.ack, x.Seq), f.who(s.Peer()))})
 }

@@ -38,5 +38,5 @@ func endSYNRetransmitRecovered(d *Detector, f *Flow) {
 	}
 	n.Evidence = fmt.Sprintf("client's SYN (frame %d) unanswered, sent again from frame %d on (%s in all) and answered in frame %d: the connection opened %s late",
 		sent.Frame, again.Frame, times(f.synRetransmits+1), answer.Frame, since(f.synAt-sent.Time))
-	f.raise(n)
+	f.Raise(n)
 }

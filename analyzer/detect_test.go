@@ -95,11 +95,11 @@ func TestDetectorsSleep(t *testing.T) {
 // the capture come first.
 func TestRaise(t *testing.T) {
 	f := &Flow{}
-	f.raise(Finding{Detector: challengeACK, Side: 0, At: 5, Severity: Info})
-	f.raise(Finding{Detector: challengeACK, Side: 0, At: 9, Severity: Warning})
-	f.raise(Finding{Detector: challengeACK, Side: 1, At: 7})
-	f.raise(Finding{Detector: captureGap, Side: NoSide, At: 8})
-	f.raise(Finding{Detector: duplicateCapture, Side: NoSide, At: 8})
+	f.Raise(Finding{Detector: challengeACK, Side: 0, At: 5, Severity: Info})
+	f.Raise(Finding{Detector: challengeACK, Side: 0, At: 9, Severity: Warning})
+	f.Raise(Finding{Detector: challengeACK, Side: 1, At: 7})
+	f.Raise(Finding{Detector: captureGap, Side: NoSide, At: 8})
+	f.Raise(Finding{Detector: duplicateCapture, Side: NoSide, At: 8})
 	var names []string
 	for _, n := range f.Findings {
 		names = append(names, n.Detector.Name)

@@ -27,7 +27,7 @@ func onTimeWaitAssassination(d *Detector, st *Step) {
 		return
 	}
 	e := &f.Sides[v]
-	f.raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame,
+	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame,
 		Frames: []uint64{e.LastFrame}, For: x.Time - was.Time,
 		Evidence: fmt.Sprintf("%s in TIME_WAIT since frame %d answers (frame %d) and is reset in frame %d, after %s of %s",
 			f.who(v), was.Frame, e.LastFrame, x.Frame, since(x.Time-was.Time), since(int64(f.profile.TimeWait)))})

@@ -45,5 +45,5 @@ func onTupleReuse(d *Detector, st *Step) {
 	}
 	n.Evidence = fmt.Sprintf("%s's SYN (frame %d) comes %s after the last connection (flow %d) ended, %s; the %s is in TIME_WAIT for %s",
 		f.who(s), x.Frame, since(n.For), old.Number, how, old.who(w), since(int64(f.profile.TimeWait)))
-	f.raise(n)
+	f.Raise(n)
 }

@@ -40,5 +40,5 @@ func onWriteAfterPeerClose(d *Detector, st *Step) {
 	}
 	n.Evidence = fmt.Sprintf("%s's FIN is frame %d; the %s %s (frame %d), reset in frame %d: those octets were never read",
 		f.who(s), fin.Frame, f.who(w), what, data.Frame, x.Frame)
-	f.raise(n)
+	f.Raise(n)
 }

@@ -3,6 +3,8 @@ package analyzer
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Severity says whether a finding needs someone.
@@ -45,6 +47,7 @@ type Finding struct {
 	Pending  bool      // the capture ended before the threshold passed
 	Doubt    string    // what lowers the certainty; empty when nothing does
 	Evidence string    // one sentence with the numbers in it
+	Next     string    // what to run or look at next, for this flow
 }
 
 // Detector recognises one kind of finding. The one list of them is Detectors.
@@ -70,9 +73,9 @@ type Detector struct {
 	End func(*Detector, *Flow)
 }
 
-// raise adds a finding to the flow, or counts it into one of the same detector
+// Raise adds a finding to the flow, or counts it into one of the same detector
 // about the same side. Those about the capture come first.
-func (f *Flow) raise(n Finding) {
+func (f *Flow) Raise(n Finding) {
 	if old := f.finding(n.Detector, n.Side); old != nil {
 		old.Count++
 		old.Last = max(old.Last, n.Last, n.At)
@@ -81,6 +84,7 @@ func (f *Flow) raise(n Finding) {
 	}
 	n.Count = max(n.Count, 1)
 	n.Last = max(n.Last, n.At)
+	n.Next = f.fill(n.Detector.Next)
 	at := len(f.Findings)
 	if n.Detector.Capture {
 		for at > 0 && !f.Findings[at-1].Detector.Capture {
@@ -88,6 +92,14 @@ func (f *Flow) raise(n Finding) {
 		}
 	}
 	f.Findings = slices.Insert(f.Findings, at, n)
+}
+
+// fill puts the flow's own addresses and the server's port into a detector's
+// advice.
+func (f *Flow) fill(advice string) string {
+	client, server := f.Addr(f.Client), f.Addr(f.Server())
+	return strings.NewReplacer("CLIENT", client.Addr().String(), "SERVER", server.Addr().String(),
+		"PORT", strconv.Itoa(int(server.Port()))).Replace(advice)
 }
 
 // finding returns what a detector has raised about a side, or nil.
@@ -174,7 +186,7 @@ func (f *Flow) pend(n Finding, st State, doubt string) {
 	if n.Pending {
 		n.Severity = Info
 	}
-	f.raise(n)
+	f.Raise(n)
 }
 
 // plural puts a count before its word.

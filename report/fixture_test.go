@@ -84,7 +84,7 @@ func halfClosed() *analyzer.Flow {
 			Time: sec(11.8), Frame: 131},
 	}
 	f.Findings = []analyzer.Finding{{
-		Detector: stuckCloseWait, Severity: analyzer.Error, Side: 1, At: sec(11.8), Last: sec(300), Frame: 131,
+		Detector: stuckCloseWait, Next: stuckCloseWait.Next, Severity: analyzer.Error, Side: 1, At: sec(11.8), Last: sec(300), Frame: 131,
 		Frames: []uint64{129, 133}, For: 288200 * ms, Count: 2,
 		Evidence: "client's FIN (frame 129) acknowledged in frame 131; no FIN from the server in the 288.2 s that follow",
 	}}

@@ -425,7 +425,7 @@ func appendFinding(b []byte, f *analyzer.Flow, n *analyzer.Finding) []byte {
 	b = appendString(append(b, `,"evidence":`...), n.Evidence)
 	for _, t := range [...]struct{ name, text string }{
 		{`,"doubt":`, n.Doubt}, {`,"cause":`, n.Detector.Cause},
-		{`,"next":`, n.Detector.Next}, {`,"reference":`, n.Detector.Reference},
+		{`,"next":`, n.Next}, {`,"reference":`, n.Detector.Reference},
 	} {
 		if t.text != "" {
 			b = appendString(append(b, t.name...), t.text)

@@ -100,7 +100,7 @@ func toTransition(f *analyzer.Flow, t *analyzer.Transition) Transition {
 func toFinding(f *analyzer.Flow, n *analyzer.Finding) Finding {
 	rec := Finding{Name: n.Detector.Name, Severity: n.Severity.String(), Side: sideName(f, n.Side), At: Time(n.At),
 		Frame: n.Frame, Frames: n.Frames, Count: max(n.Count, 1), Pending: n.Pending, Evidence: Text(n.Evidence), Doubt: Text(n.Doubt),
-		Cause: Text(n.Detector.Cause), Next: Text(n.Detector.Next), Reference: Text(n.Detector.Reference)}
+		Cause: Text(n.Detector.Cause), Next: Text(n.Next), Reference: Text(n.Detector.Reference)}
 	if n.Last > n.At {
 		last := Time(n.Last)
 		rec.Last = &last

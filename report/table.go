@@ -374,8 +374,8 @@ func (r *tableRenderer) writeGroup(out io.Writer, g *findingGroup) {
 	if g.detector.Cause != "" {
 		r.writeItem(out, indent+"cause: ", g.detector.Cause)
 	}
-	if g.detector.Next != "" && worst > analyzer.Info {
-		r.writeItem(out, indent+"next:  ", g.detector.Next)
+	if g.first[0].f.Next != "" && worst > analyzer.Info {
+		r.writeItem(out, indent+"next:  ", g.first[0].f.Next)
 	}
 }
 

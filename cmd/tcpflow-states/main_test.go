@@ -36,12 +36,12 @@ var (
 func init() {
 	testError.End = func(_ *analyzer.Detector, f *analyzer.Flow) {
 		if f.Sides[f.Server()].State == analyzer.CloseWait {
-			f.Findings = append(f.Findings, analyzer.Finding{Detector: testError, Severity: analyzer.Error, Side: f.Server(),
-				At: f.End, For: f.Now - f.End, Count: 1, Frame: f.LastFrame, Evidence: "no FIN from the server"})
+			f.Raise(analyzer.Finding{Detector: testError, Severity: analyzer.Error, Side: f.Server(),
+				At: f.End, For: f.Now - f.End, Frame: f.LastFrame, Evidence: "no FIN from the server"})
 		}
 	}
 	testInfo.End = func(_ *analyzer.Detector, f *analyzer.Flow) {
-		f.Findings = append(f.Findings, analyzer.Finding{Detector: testInfo, Side: analyzer.NoSide, At: f.Start, Count: 1,
+		f.Raise(analyzer.Finding{Detector: testInfo, Side: analyzer.NoSide, At: f.Start,
 			Frame: f.FirstFrame, Evidence: "its first frame is here"})
 	}
 }
