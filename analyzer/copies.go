@@ -32,7 +32,7 @@ func (r *copyRing) seen(x *Segment) Facts {
 		marked := x.IPID != 0 || x.Options.Set&OptTimestamps != 0
 		gap := x.Time - r.at[i]
 		switch {
-		case !marked && !x.occupies():
+		case !marked && !x.occupies() && x.Flags&RST == 0:
 			// Duplicate ACKs of a stack without marks look just like this.
 		case gap <= captureDuplicateWithin && gap >= -captureDuplicateWithin:
 			return FactCaptureDuplicate
