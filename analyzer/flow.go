@@ -226,3 +226,29 @@ func (f *Flow) Silent(s Side) int64 {
 	}
 	return -1
 }
+
+// StateAt returns the state that a side was in at an instant (ns since
+// 1970-01-01 UTC), as the whole capture lets us believe it, with its basis and
+// since when: 0 when the side had not changed state yet.
+func (f *Flow) StateAt(s Side, at int64) (st State, basis Basis, since int64) {
+	e := &f.Sides[s]
+	st, basis = e.State, e.Basis
+	moved := false
+	for i := range f.Transitions {
+		t := &f.Transitions[i]
+		if t.Side != s || t.Withdrawn != "" {
+			continue
+		}
+		if !moved {
+			st, basis, moved = t.From, Assumed, true
+		}
+		if t.Time > at {
+			break
+		}
+		st, basis, since = t.To, t.Basis, t.Time
+		if t.Certain() {
+			basis = Observed
+		}
+	}
+	return st, basis, since
+}

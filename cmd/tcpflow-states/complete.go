@@ -34,6 +34,9 @@ func statePatterns() (list []string) {
 func completeFlags(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		names, ok := completions[f.Name]
+		if v, own := f.Value.(*value); own && v.all != nil {
+			names, ok = v.all, true
+		}
 		if !ok {
 			return
 		}

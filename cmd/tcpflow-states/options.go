@@ -22,6 +22,7 @@ type value struct {
 	text string // as given, or the default
 	list bool
 	take func(string) error
+	all  func() []string // what it can be, for completion, where other flags of its name differ
 	set  bool
 }
 
@@ -66,11 +67,17 @@ type trackOptions struct {
 }
 
 func (o *trackOptions) flags(fs *pflag.FlagSet) {
-	o.profile = &analyzer.Profiles[0]
 	o.perState = map[analyzer.State]time.Duration{}
 	fs.Var(&value{kind: "DUR|STATE=DUR", list: true, take: o.takeStuck}, "stuck-after",
 		"a side is stuck when it has been in a state, silent, for so long: 10s, or CLOSE_WAIT=2m for one state; "+
 			"0: whatever is unfinished at the end (default 30s; handshake states: the last retry of --os)")
+	o.timerFlags(fs)
+}
+
+// timerFlags are those that decide which states there are, not which of them
+// are stuck.
+func (o *trackOptions) timerFlags(fs *pflag.FlagSet) {
+	o.profile = &analyzer.Profiles[0]
 	fs.Var(&value{kind: "PROFILE", text: o.profile.Name, take: o.takeProfile}, "os",
 		"operating system whose timers are assumed: "+strings.Join(profileNames(), ", "))
 	fs.IntVar(&o.maxFlows, "max-flows", analyzer.DefaultMaxFlows, "hold `N` flows at once at most; beyond it the longest quiet is reported early")
