@@ -57,12 +57,19 @@
 //     round trip, plus 1 ms, after what it might answer. The shortest round
 //     trip so far is not enough: where a queue builds up, segments that a side
 //     sent before a FIN reached it pass the tap long after the FIN did.
-//   - An ACK, SYN+ACK or FIN ACK that a retransmission belied is not believed
+//   - A SYN+ACK or ACK of SYN that a retransmission belied is not believed
 //     again at once: only when proved, or when its receiver stays silent past
-//     its next retransmission. A FIN in the same segment shares its fate.
+//     its next retransmission; an ACK of FIN, once it was belied twice (one is
+//     likelier lost once than twice, a full accept queue stays full). A FIN in
+//     the same segment shares its fate.
 //   - A side that the tap has seen and that leaves two obliging segments
 //     unanswered for longer than any delayed ACK is dark: a SYN+ACK, FIN or
-//     RST to it is believed only when proved.
+//     RST to it is believed only when proved. What a dark side sends itself, a
+//     RST above all, is proof as ever.
+//   - The order of a FIN and the ACK of one's own FIN is that of the copies
+//     that arrived, and of the moment when the FIN came into order. A bare
+//     answer to a FIN that stands beyond a FIN of its own, unseen, was sent in
+//     CLOSING: from LAST_ACK nothing bare leaves unasked.
 //   - An ACK one beyond what was captured, or a bare segment standing one
 //     beyond, reveals a FIN that went unseen; more than one, lost data, the
 //     last octet of which may have been a FIN. Whatever rests on such an

@@ -51,6 +51,7 @@ type sender struct {
 	fin       Seq  // number of its FIN
 	hasFIN    bool // a FIN counts: seen, or assumed
 	finSeen   bool // and it was captured
+	crossed   bool // its FIN, unseen, went before the peer's reached it
 	finPassed bool // its peer's inbox has it, or had
 	finLast   passing
 
@@ -88,7 +89,7 @@ type receiver struct {
 	// Segments that obliged it to answer, since it last spoke.
 	obliging   int
 	obligingAt int64
-	broken     [NumEvents]bool // promises that it has broken before
+	broken     [NumEvents]int // how often it has belied a promise of that kind
 }
 
 // resends remembers when a side last repeated a control segment, to know when
@@ -160,12 +161,14 @@ func (e *Endpoint) threshold() int64 {
 	return 2*e.rttLast + int64(time.Millisecond)
 }
 
-// sample ends the timing of a round trip with the ACK that answers.
+// sample ends the timing of a round trip with the ACK that answers. One longer
+// than a full retransmission timeout, with nothing sent again, was answered by
+// an ACK that the capture lacks.
 func (e *Endpoint) sample(x *Segment) {
 	if e.rttStart == 0 || x.Flags&ACK == 0 || x.Ack.Less(e.rttEnd) {
 		return
 	}
-	if d := x.Time - e.rttStart; d > 0 {
+	if d := x.Time - e.rttStart; d > 0 && d < fullRTO {
 		e.rttLast = d
 		if e.rtt == 0 || d < e.rtt {
 			e.rtt = d
@@ -227,7 +230,7 @@ func (in *input) again(p passing) {
 // before: had it not arrived, the side would have sent again what it covers.
 func (in *input) pick(x *Segment, e *Endpoint) passing {
 	ack := in.on == RcvACKofSYN || in.on == RcvACKofFIN
-	if ack && !e.broken[in.on] || in.last.frame == in.first.frame {
+	if ack && e.broken[in.on] == 0 || in.last.frame == in.first.frame {
 		return in.first
 	}
 	for _, c := range [...]passing{in.last, in.prev, in.first} {
@@ -400,6 +403,7 @@ func (f *Flow) queue(s Side, in input) {
 // belied, since it goes on.
 func (f *Flow) prove(s Side, n int, x *Segment) {
 	e := &f.Sides[s]
+	e.orderByArrival(n, x)
 	for i := range n {
 		in := &e.inbox[i]
 		to := next[e.proven][in.on]
@@ -469,4 +473,26 @@ func (f *Flow) release(s Side, now int64, atEnd bool) {
 	if changed {
 		f.rewalk(s, "", 0)
 	}
+}
+
+// orderByArrival puts the ACK of the side's FIN before the peer's FIN, among
+// the n inputs that x proves, where x shows that only a later copy of that FIN
+// arrived: later than the ACK.
+func (e *Endpoint) orderByArrival(n int, x *Segment) {
+	i, a := e.find(RcvFIN), e.find(RcvACKofFIN)
+	if i < 0 || a < i || a >= n {
+		return
+	}
+	fin, ack := &e.inbox[i], &e.inbox[a]
+	if p := fin.pick(x, e); p.frame == fin.first.frame || p.frame <= ack.pick(x, e).frame {
+		return
+	}
+	e.moveTo(a, i)
+}
+
+// moveTo moves the input at one place of the inbox to an earlier one.
+func (e *Endpoint) moveTo(from, to int) {
+	in := e.inbox[from]
+	copy(e.inbox[to+1:from+1], e.inbox[to:from])
+	e.inbox[to] = in
 }

@@ -73,10 +73,23 @@ func (f *Flow) finAgain(s Side, x *Segment) Facts {
 		return 0
 	}
 	e.resent.sent(x.Time)
-	if e.finPassed {
-		e.finPassed = false // offer it to the peer once more
-	}
+	e.finPassed = false // offer it to the peer once more
+	f.noteHidden(s, x)
 	return 0
+}
+
+// noteHidden takes back what a FIN did to a peer whose direction the tap does
+// not see, once it has been repeated twice: were it acknowledged, it would not
+// be. A peer that is seen, and silent, is noteDark's.
+func (f *Flow) noteHidden(s Side, x *Segment) {
+	const copies = 3
+	p := &f.Sides[s.Peer()]
+	i := p.find(RcvFIN)
+	if p.LastSent != 0 || f.Sides[s].Counters.FIN < copies || i < 0 || p.inbox[i].hold != holdNot {
+		return
+	}
+	p.inbox[i].hold = holdProof
+	f.rewalk(s.Peer(), fmt.Sprintf("FIN sent again in frame %d, as if not acknowledged", x.Frame), x.Frame)
 }
 
 // confirmSight takes the first sight of an assumed FIN: it exists. Whether its
@@ -105,10 +118,8 @@ func (f *Flow) confirmSight(s Side, x *Segment) {
 		f.sureACKofFIN(s)
 		return
 	}
-	if own < r {
-		in := e.inbox[r]
-		copy(e.inbox[own+1:r+1], e.inbox[own:r])
-		e.inbox[own] = in
+	if own < r && !e.crossed {
+		e.moveTo(r, own)
 		f.rewalk(s, fmt.Sprintf("the FIN in frame %d acknowledges the peer's", x.Frame), x.Frame)
 	}
 }
@@ -169,9 +180,10 @@ func (f *Flow) orderFIN(s Side, x *Segment) {
 	if a < 0 || i < a || !e.hasFIN || e.fin.Less(f.Sides[s.Peer()].ackAtFIN) {
 		return
 	}
-	in := e.inbox[i]
-	copy(e.inbox[a+1:i+1], e.inbox[a:i])
-	e.inbox[a] = in
+	if f.sentBy(s.Peer(), x) && x.Flags&ACK != 0 && e.fin.Less(x.Ack) {
+		return // it came into order only now, with a segment that acknowledges ours
+	}
+	e.moveTo(i, a)
 	f.rewalk(s, "the FIN was sent before the ACK", x.Frame)
 }
 
@@ -274,6 +286,8 @@ func (f *Flow) receivedAfterAll(s Side, x *Segment) {
 // one octet is lost to the capture, exactly one is a FIN.
 func (f *Flow) peerUnseen(s Side, x *Segment) {
 	p := &f.Sides[s.Peer()]
+	p.spokeUnseen()
+	f.rewalk(s.Peer(), "", x.Frame)
 	if p.hasFIN && !p.finSeen && p.fin.Add(1).Less(x.Ack) {
 		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %d acknowledges more than that", x.Frame))
 	}
@@ -289,6 +303,21 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
 	p.mayHaveFIN = true
+	if i := p.find(RcvFIN); i >= 0 {
+		p.inbox[i].basis = Assumed
+		f.rewalk(s.Peer(), "", x.Frame)
+	}
+}
+
+// spokeUnseen takes it that the side is not dark: it has sent what the capture
+// does not have.
+func (e *Endpoint) spokeUnseen() {
+	e.obliging = 0
+	for i := range e.inbox {
+		if e.inbox[i].hold == holdProof {
+			e.inbox[i].hold = holdNot
+		}
+	}
 }
 
 // assumeFIN notes a FIN of side s that the tap never saw, just above what it
@@ -299,11 +328,26 @@ func (f *Flow) assumeFIN(s Side, x *Segment) {
 	e.cover(e.fin, e.fin.Add(1))
 	e.mayHaveFIN = false
 	f.closing(s, x)
-	if i := e.find(RcvFIN); i >= 0 {
-		e.inbox[i].basis = Assumed // which of the two came first, nothing tells
-	}
 	now := passing{time: x.Time, frame: x.Frame}
 	f.queue(s, input{on: SndFIN, basis: Assumed, first: now, last: now})
+	i := e.find(RcvFIN)
+	if i < 0 {
+		return
+	}
+	e.inbox[i].basis = Assumed // which of the two came first, nothing proves
+	if e.answersAtOnce(&e.inbox[i], x) && f.sentBy(s, x) {
+		e.crossed = true
+		e.moveTo(len(e.inbox)-1, i)
+		f.rewalk(s, "", x.Frame)
+	}
+}
+
+// answersAtOnce reports whether the side's bare segment x is the answer to the
+// peer's FIN itself. Its own FIN had left then: from CLOSE_WAIT it would have
+// come with x or after it, and from LAST_ACK nothing bare leaves unasked.
+func (e *Endpoint) answersAtOnce(fin *input, x *Segment) bool {
+	once := fin.first.frame == fin.last.frame
+	return once && fin.hasEnd && e.ack.Less(fin.end) && fin.end.LessEq(x.Ack) && x.Time-fin.first.time <= e.threshold()
 }
 
 // unseenReceived notes that the peer received an assumed FIN of side s, since
@@ -334,9 +378,7 @@ func (f *Flow) finAfter(s Side, own int, x *Segment) {
 	if !e.inbox[last].end.LessEq(e.ack) || e.ackAtFIN.Less(e.inbox[last].end) {
 		return
 	}
-	in := e.inbox[last]
-	copy(e.inbox[own+1:last+1], e.inbox[own:last])
-	e.inbox[own] = in
+	e.moveTo(last, own)
 	f.rewalk(s, fmt.Sprintf("the peer's FIN had come before, as frame %d shows", x.Frame), x.Frame)
 }
 
@@ -353,6 +395,12 @@ func (f *Flow) denyFIN(s Side, x *Segment, why string) {
 	if i := p.find(RcvFIN); i >= 0 && p.inbox[i].basis == Assumed {
 		f.remove(s.Peer(), i, why, x.Frame)
 	}
+	if i := e.find(RcvFIN); i >= 0 && p.finSeen && !e.mayHaveFIN {
+		e.inbox[i].basis = Inferred // nothing of its own stands in doubt before it
+		if f.sentBy(s, x) {
+			f.settle(s, x, false)
+		}
+	}
 }
 
 // resolveDoubt uses data or the FIN of side s that reaches as far as anything
@@ -362,10 +410,11 @@ func (f *Flow) resolveDoubt(s Side, x *Segment) {
 	if !x.occupies() || x.end().Less(e.nxt) || f.finOutOfWindow(s, x) {
 		return
 	}
-	if e.hasFIN && !e.finSeen && e.fin.Less(x.end()) && x.Len > 0 {
+	denied := e.hasFIN && !e.finSeen && e.fin.Less(x.end()) && x.Len > 0
+	if denied {
 		f.denyFIN(s, x, fmt.Sprintf("its sender goes on in frame %d", x.Frame))
 	}
-	if !e.mayHaveFIN {
+	if !e.mayHaveFIN && !denied {
 		return
 	}
 	e.mayHaveFIN = false

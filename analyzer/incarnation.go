@@ -151,7 +151,7 @@ func (f *Flow) fits(s Side, x *Segment) bool {
 		return ackFits
 	}
 	if !p.hasISN {
-		return x.Seq == e.isn.Add(1) && (x.Flags&ACK == 0 || ackFits)
+		return x.Seq == e.isn.Add(1) && (x.Flags&ACK == 0 || ackFits || !p.started)
 	}
 	seqFits := e.isn.Less(x.Seq) && x.Seq.LessEq(e.nxt.Add(max(p.maxWindow, 1<<16)))
 	return seqFits && (x.Flags&ACK == 0 || p.isn.Less(x.Ack) && x.Ack.LessEq(p.nxt.Add(1<<16)))

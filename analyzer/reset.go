@@ -59,6 +59,9 @@ func (f *Flow) ownRST(s Side, x *Segment) bool {
 	if e.hasISN && !p.hasACK {
 		low = e.isn.Add(1)
 	}
+	if e.hasFIN && x.Seq == e.fin && x.Flags&ACK == 0 {
+		return true // the offender had not yet acknowledged the FIN
+	}
 	return low.LessEq(x.Seq) && x.Seq.LessEq(e.nxt)
 }
 
@@ -84,7 +87,9 @@ func (f *Flow) sendRST(s Side, x *Segment) {
 func (f *Flow) withoutSocket(s Side, x *Segment) {
 	e := &f.Sides[s]
 	for i := 0; i < len(e.inbox); {
-		if on := e.inbox[i].on; on == RcvSYNACK || on == RcvFIN {
+		in := &e.inbox[i]
+		had := e.hasACK && in.hasEnd && in.end.LessEq(e.ack) // the side has acknowledged it
+		if (in.on == RcvSYNACK || in.on == RcvFIN) && !had {
 			f.remove(s, i, "reset by a port without a socket", x.Frame)
 			continue
 		}
@@ -121,6 +126,8 @@ func (f *Flow) judgeRST(s Side, x *Segment) Facts {
 		}
 	case !e.started:
 		return FactRSTIgnored
+	case e.hasFIN && x.Seq == e.fin && (p.State == CloseWait || p.State == LastAck || p.State == Closing):
+		// Linux takes RCV.NXT-1 after a FIN for exact (tcp_reset_check).
 	case low.LessEq(x.Seq) && x.Seq.LessEq(high):
 	case low.Less(x.Seq) && x.Seq.Less(low.Add(p.reach())):
 		in.hold = holdEnd

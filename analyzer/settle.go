@@ -24,7 +24,7 @@ func (f *Flow) settle(s Side, x *Segment, repeats bool) {
 			continue
 		}
 		if in.on == RcvACKofSYN || in.on == RcvSYNACK || in.on == RcvACKofFIN {
-			e.broken[in.on] = true
+			e.broken[in.on]++
 		}
 		f.remove(s, i, why, x.Frame)
 	}
@@ -98,6 +98,9 @@ func (in *input) echoedBy(x *Segment) bool {
 // reached it; empty when it shows nothing of the sort.
 func (f *Flow) disproves(s Side, in *input, x *Segment, repeats bool) string {
 	e := &f.Sides[s]
+	if e.hasTS && x.Options.Set&OptTimestamps != 0 && int32(x.Options.TSVal-e.tsMax) < 0 {
+		return "" // an older segment, late
+	}
 	gap := x.Time - in.last.time
 	late := gap > e.threshold()
 	syn, ack := x.Flags&SYN != 0, x.Flags&ACK != 0
@@ -158,6 +161,13 @@ func since(ns int64) string {
 	return d.Round(time.Second).String()
 }
 
+// patience says how often a side may belie a promise before the next one is
+// not believed at once. One lost ACK of a FIN is likelier lost once than
+// twice; an ACK of SYN that a server does not take is refused again and again,
+// for as long as its accept queue is full. Zero: such a promise is always
+// believed.
+var patience = [NumEvents]int{RcvACKofSYN: 1, RcvSYNACK: 1, RcvACKofFIN: 2}
+
 // promise puts an input that x carries into the inbox of the side that it goes
 // to, or notes a further copy of one that is there.
 func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
@@ -165,6 +175,10 @@ func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
 	p := f.passing(to.Peer(), x)
 	if i := e.find(on); i >= 0 {
 		e.inbox[i].again(p)
+		if on == RcvRST && e.inbox[i].hold == holdProof && !e.dark(x.Time) {
+			e.inbox[i].hold = in.hold // it has spoken since the first
+			f.rewalk(to, "", x.Frame)
+		}
 		if !e.inbox[i].hasEnd && x.occupies() {
 			e.inbox[i].end, e.inbox[i].hasEnd = x.end(), true
 		}
@@ -172,14 +186,19 @@ func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
 	}
 	in.on, in.first, in.last = on, p, p
 	switch {
-	case in.hold != holdNot:
+	case in.hold != holdNot || on == SndRST: // dark is the path to a side; this it sent
 	case e.dark(x.Time):
 		in.hold = holdProof
-	case e.broken[on]:
+	case patience[on] > 0 && e.broken[on] >= patience[on]:
 		in.hold = holdSilence
 		in.until = e.resent.last + 2*e.resent.interval + e.threshold()
 	}
 	f.queue(to, in)
+}
+
+// sentBy reports whether side s sent x; a socket connected to itself is both.
+func (f *Flow) sentBy(s Side, x *Segment) bool {
+	return x.Src == f.Key.Addr[s] && x.SrcPort == f.Key.Port[s]
 }
 
 // passing describes x as a copy of what side s sends, passing the tap. Where x
@@ -187,7 +206,7 @@ func (f *Flow) promise(to Side, on Event, x *Segment, in input) {
 func (f *Flow) passing(s Side, x *Segment) passing {
 	p := passing{time: x.Time, frame: x.Frame}
 	e := &f.Sides[s]
-	if x.Options.Set&OptTimestamps != 0 && x.Src == f.Key.Addr[s] && x.SrcPort == f.Key.Port[s] {
+	if x.Options.Set&OptTimestamps != 0 && f.sentBy(s, x) {
 		p.ts = x.Options.TSVal
 		p.newTS = !e.hasTS || int32(p.ts-e.tsMax) > 0
 	}
@@ -202,9 +221,7 @@ func (f *Flow) certify(s Side, on Event, x *Segment) {
 	if i < 0 {
 		return
 	}
-	in := e.inbox[i]
-	copy(e.inbox[1:i+1], e.inbox[:i])
-	e.inbox[0] = in
+	e.moveTo(i, 0)
 	f.prove(s, 1, x)
 }
 
