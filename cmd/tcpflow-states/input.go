@@ -77,6 +77,48 @@ func expand(args []string) ([]string, error) {
 	return names, nil
 }
 
+// oneCapture is the single capture that a command reads, and where its result
+// goes.
+type oneCapture struct {
+	in   *inputs
+	src  capture.Source
+	out  *os.File
+	stop func()
+}
+
+// openOne opens them for a command of that name.
+func openOne(command, name string, o *outputOptions) (*oneCapture, error) {
+	in, stop, err := newInputs([]string{name}, !o.quiet)
+	if err != nil {
+		return nil, err
+	}
+	one := &oneCapture{in: in, stop: stop, out: os.Stdout}
+	if len(in.names) != 1 {
+		stop()
+		return nil, fmt.Errorf("%s matches %d files: %s takes one", name, len(in.names), command)
+	}
+	if one.src, err = in.open(in.names[0]); err != nil {
+		stop()
+		return nil, err
+	}
+	if one.out, err = o.open(in.names); err != nil {
+		one.src.Close()
+		stop()
+		return nil, err
+	}
+	return one, nil
+}
+
+// close ends both; the error is of the result's file.
+func (c *oneCapture) close() error {
+	defer c.stop()
+	c.src.Close()
+	if c.out == os.Stdout {
+		return nil
+	}
+	return c.out.Close()
+}
+
 // piped reports whether standard input is among the captures: then they may
 // come while they are made.
 func (in *inputs) piped() bool {

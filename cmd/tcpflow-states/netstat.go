@@ -132,48 +132,30 @@ func netstat(o *netstatOptions, name string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	in, stop, err := newInputs([]string{name}, !o.quiet)
+	one, err := openOne("netstat", name, &o.outputOptions)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if len(in.names) != 1 {
-		return fmt.Errorf("%s matches %d files: netstat takes one", name, len(in.names))
-	}
-	src, err := in.open(in.names[0])
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	out, err := o.open(in.names)
-	if err != nil {
-		return err
-	}
-
+	s := one.src.Stats()
 	var sockets report.Sockets
 	census := report.Census{Every: int64(o.every)}
 	cfg := o.config()
 	cfg.Detectors = []*analyzer.Detector{}
 	cfg.OnFlow = func(f *analyzer.Flow) {
 		if o.every == 0 {
-			sockets.Add(f, o.at.in(src.Stats()))
+			sockets.Add(f, o.at.in(s))
 			return
 		}
-		census.First = src.Stats().FirstTime
+		census.First = s.FirstTime
 		census.Add(f)
 	}
 	t := analyzer.New(cfg)
-	err = in.read(src, t, func() bool { return false })
+	err = one.in.read(one.src, t, func() bool { return false })
 	t.Close()
-	s := src.Stats()
 	if err == nil && s.Frames == 0 {
 		err = fmt.Errorf("%s: no frames in it", s.Name)
 	}
-	writeErr := o.write(out, s, &sockets, &census)
-	if out != os.Stdout {
-		writeErr = errors.Join(writeErr, out.Close())
-	}
-	return errors.Join(err, writeErr)
+	return errors.Join(err, o.write(one.out, s, &sockets, &census), one.close())
 }
 
 // write writes what was asked for of the capture.

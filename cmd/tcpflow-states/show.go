@@ -58,35 +58,19 @@ func show(o *showOptions, name string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	in, stop, err := newInputs([]string{name}, !o.quiet)
+	one, err := openOne("show", name, &o.outputOptions)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if len(in.names) != 1 {
-		return fmt.Errorf("%s matches %d files: show takes one", name, len(in.names))
-	}
-	src, err := in.open(in.names[0])
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	out, err := o.open(in.names)
-	if err != nil {
-		return err
-	}
-
-	d := &drawing{o: o, src: src, out: out}
+	d := &drawing{o: o, src: one.src, out: one.out}
 	cfg := o.config()
 	cfg.OnStep, cfg.OnFlow = d.step, d.flow
 	t := analyzer.New(cfg)
-	err = in.read(src, t, func() bool { return d.done })
+	err = one.in.read(one.src, t, func() bool { return d.done })
 	t.Close()
-	if out != os.Stdout {
-		d.err = errors.Join(d.err, out.Close())
-	}
+	d.err = errors.Join(d.err, one.close())
 	if !d.done {
-		return errors.Join(err, noFlow(o.flow, src.Stats().Name, t.Totals().Flows))
+		return errors.Join(err, noFlow(o.flow, one.src.Stats().Name, t.Totals().Flows))
 	}
 	return errors.Join(err, d.err)
 }
