@@ -1,6 +1,9 @@
 package analyzer
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 var abortiveClose = &Detector{
 	Name:      "abortive-close",
@@ -20,19 +23,14 @@ var abortiveClose = &Detector{
 func onAbortiveClose(d *Detector, st *Step) {
 	f, x, s := st.Flow, st.Segment, st.From
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	if !x.Flags.Has(RST|ACK) || x.Seq != e.nxt || e.hasFIN || e.Counters.Resets > 1 || !f.reached(s, Established) {
+	if !f.aborts(st) {
 		return
 	}
 	n := Finding{Detector: d, Severity: Info, Side: s, At: x.Time, Frame: x.Frame}
 	lost := "all data was acknowledged"
-	own, other := e.nxt.Distance(p.ack), p.nxt.Distance(x.Ack)
-	switch {
-	case p.hasACK && own < 0:
+	if own := p.ack.Distance(e.nxt); p.hasACK && own > 0 {
 		n.Severity = d.Severity
-		lost = fmt.Sprintf("%d octets of its own were not yet acknowledged", -own)
-	case p.started && other < 0:
-		n.Severity = d.Severity
-		lost = fmt.Sprintf("%d octets of the %s were not yet acknowledged", -other, f.who(s.Peer()))
+		lost = fmt.Sprintf("%d octets of its own were not yet acknowledged", own)
 	}
 	n.Evidence = fmt.Sprintf("%s sends RST in frame %d without a FIN, %s after its peer's last segment; %s",
 		f.who(s), x.Frame, since(x.Time-p.LastSent), lost)
@@ -40,13 +38,31 @@ func onAbortiveClose(d *Detector, st *Step) {
 }
 
 // endAbortiveClose takes the finding back when the RST turned out not to be
-// the side's own.
+// the side's own, or when another finding says why it came.
 func endAbortiveClose(d *Detector, f *Flow) {
+	endOwnReset(d, f)
 	for s := range Side(2) {
-		if n := f.finding(d, s); n != nil && !f.aborted(s) {
-			f.retract(d, s)
+		n := f.finding(d, s)
+		if n == nil {
+			continue
+		}
+		for _, why := range [...]*Detector{keepaliveTimeout, peerVanished, zeroWindowAbort, resetUnreadData, resetDataLoss} {
+			if f.rests(why, n.Frame) {
+				f.retract(d, s)
+				break
+			}
 		}
 	}
+}
+
+// rests reports whether a finding of that kind rests on a frame.
+func (f *Flow) rests(d *Detector, frame uint64) bool {
+	for i := range f.Findings {
+		if n := &f.Findings[i]; n.Detector == d && (n.Frame == frame || slices.Contains(n.Frames, frame)) {
+			return true
+		}
+	}
+	return false
 }
 
 // aborted reports whether a RST of the side's own is believed.

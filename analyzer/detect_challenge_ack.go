@@ -18,7 +18,7 @@ var challengeACK = &Detector{
 func endChallengeACK(d *Detector, f *Flow) {
 	for s := range Side(2) {
 		r := f.Remark(FactChallengeACK, s)
-		if r == nil || f.Close.Result == CloseReset || f.Close.Result == CloseAborted {
+		if r == nil || f.staleChallenge(s) != nil || f.Close.Result == CloseReset || f.Close.Result == CloseAborted {
 			continue
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: r.First, Last: r.Last, Frame: r.Frame, Count: r.Count}

@@ -24,7 +24,7 @@ func endFinUnacknowledged(d *Detector, f *Flow) {
 			continue
 		}
 		in := f.entered(s, e.State)
-		if in == nil || in.Trigger != SndFIN {
+		if in == nil || in.Trigger != SndFIN || f.finding(lateClose, s) != nil {
 			continue
 		}
 		again := f.Remark(FactRetransmission, s)

@@ -28,6 +28,9 @@ func onHalfOpenPeer(d *Detector, st *Step) {
 	if !f.reached(s, Established) || !f.reached(s.Peer(), Established) {
 		return
 	}
+	if f.finding(acceptQueueReset, s) != nil {
+		return // it never held it
+	}
 	if p.Counters.Resets > 0 || e.Counters.Resets > 1 || x.Time-p.LastSent > e.threshold() {
 		return
 	}

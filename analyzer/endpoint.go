@@ -65,6 +65,7 @@ type sender struct {
 	tsMax  uint32 // highest TSVal sent
 	hasTS  bool
 	resent resends
+	run    run
 	copies copyRing
 	ttl    uint8 // of its last segment that was no RST
 }
@@ -77,7 +78,8 @@ type receiver struct {
 	maxWindow  uint32 // highest so far, scaled
 	shift      uint8
 	shiftKnown bool
-	badSYNACK  Seq // ACK of a SYN+ACK to it that acknowledged no SYN of its own
+	stalls     *stalls // nil: it has never closed its window
+	badSYNACK  Seq     // ACK of a SYN+ACK to it that acknowledged no SYN of its own
 	hasBad     bool
 	provokedAt int64 // when a RST or SYN reached it that asks for a challenge ACK; 0: none waits
 
@@ -104,6 +106,82 @@ func (r *resends) sent(now int64) {
 		r.interval = now - r.last
 	}
 	r.last = now
+}
+
+// run counts how often a side has sent one thing again, or probed, since its
+// peer last said anything.
+type run struct {
+	what                  Facts // FactRetransmission, FactKeepAlive or FactWindowProbe; 0: none
+	seq                   Seq
+	n                     int
+	first, last           int64
+	firstGap, gap         int64 // between the first two, and the last two
+	firstFrame, lastFrame uint64
+}
+
+// repeats notes that the side sent x again, or as a probe. What is sent again
+// into a closed window probes it: some stacks do so with an octet of data.
+func (e *Endpoint) repeats(what Facts, x *Segment, p *Endpoint) {
+	r := &e.run
+	if c := p.stall(); c != nil {
+		what = FactWindowProbe
+		c.probes++
+	}
+	if r.what != what || r.seq != x.Seq || p.LastSent > r.first {
+		*r = run{what: what, seq: x.Seq, n: 1, first: x.Time, last: x.Time, firstFrame: x.Frame, lastFrame: x.Frame}
+		return
+	}
+	r.n++
+	r.gap = x.Time - r.last
+	if r.n == 2 {
+		r.firstGap = r.gap
+	}
+	r.last, r.lastFrame = x.Time, x.Frame
+}
+
+// stalls are the times for which a side kept its window closed. Few do.
+type stalls struct {
+	closed  stall // at is 0 while the window is open
+	longest stall // of those into which the peer probed
+	n       int   // how many of those
+}
+
+// stall is one of them.
+type stall struct {
+	at, held int64
+	frame    uint64
+	opened   uint64 // the frame that opened the window again
+	probes   int    // that its peer sent into it: data was waiting
+}
+
+// windowMoves follows the closing and the opening of a side's window.
+func (e *Endpoint) windowMoves(x *Segment) {
+	if e.stalls == nil {
+		e.stalls = new(stalls)
+	}
+	c := &e.stalls.closed
+	switch {
+	case e.window == 0 && c.at == 0 && x.Flags&(SYN|FIN|RST) == 0: // theirs are none
+		*c = stall{at: x.Time, frame: x.Frame}
+	case e.window != 0 && c.at != 0:
+		c.held, c.opened = x.Time-c.at, x.Frame
+		if c.probes > 0 {
+			e.stalls.n++
+			if c.held > e.stalls.longest.held {
+				e.stalls.longest = *c
+			}
+		}
+		*c = stall{}
+	}
+}
+
+// stall returns the time for which the side's window has been closed until
+// now, or nil when it is open.
+func (e *Endpoint) stall() *stall {
+	if e.stalls == nil || e.stalls.closed.at == 0 {
+		return nil
+	}
+	return &e.stalls.closed
 }
 
 // input is one thing that went past the tap towards a side, or that the side

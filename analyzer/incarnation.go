@@ -131,11 +131,22 @@ func (t *Tracker) dissolve(f *Flow) {
 // reset by a host that has restarted; when it is the side that the SYN names,
 // that side never sent it.
 func (f *Flow) belongsToOld(s Side, x *Segment) {
-	if !f.candidate || x.Flags&RST != 0 {
+	if !f.candidate {
 		return
 	}
+	e := &f.Sides[s]
+	if x.Flags&RST != 0 {
+		if f.challenged && e.hasISN && x.Seq == e.badSYNACK {
+			f.remark(FactRSTIgnored, s, x.Time, x.Frame) // the answer to the challenge
+		}
+		return
+	}
+	if !f.challenged && !e.hasISN && x.Flags&(SYN|ACK) == ACK {
+		f.Sides[s.Peer()].badSYNACK = x.Ack
+		f.remark(FactChallengeACK, s, x.Time, x.Frame)
+	}
 	f.challenged = true
-	f.denied = f.denied || f.Sides[s].hasISN
+	f.denied = f.denied || e.hasISN
 }
 
 // fits reports whether x can be of this flow by its numbers. Towards a half

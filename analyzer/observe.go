@@ -122,11 +122,14 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 	switch {
 	case x.Len <= 1 && x.Seq == e.nxt-1 && x.Flags&FIN == 0 && (x.Len == 0 || p.hasACK && p.ack == e.nxt):
 		if p.window == 0 && p.hasACK {
+			e.repeats(FactWindowProbe, x, p)
 			return FactWindowProbe
 		}
 		e.Counters.KeepAlive++
+		e.repeats(FactKeepAlive, x, p)
 		return FactKeepAlive
 	case x.Len == 1 && x.Seq == e.nxt && p.hasACK && p.window == 0:
+		e.repeats(FactWindowProbe, x, p)
 		facts |= FactWindowProbe
 	case !x.occupies():
 	case e.nxt.Less(x.Seq):
@@ -136,6 +139,7 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 		facts |= FactOutOfOrder
 	case before && !(e.hasFIN && !e.finSeen && x.Flags&FIN != 0 && x.end() == e.fin.Add(1)):
 		e.Counters.Retransmitted++
+		e.repeats(FactRetransmission, x, p)
 		facts |= FactRetransmission
 	}
 	return facts
@@ -223,6 +227,9 @@ func (f *Flow) scaleWindow(s Side, x *Segment) {
 	e.maxWindow = max(e.maxWindow, w)
 	if w == 0 && x.Flags&(SYN|FIN|RST) == 0 {
 		e.Counters.ZeroWindow++
+		e.windowMoves(x)
+	} else if e.stalls != nil {
+		e.windowMoves(x)
 	}
 }
 

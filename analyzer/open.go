@@ -39,6 +39,9 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 		f.synAt = x.Time
 	}
 	f.countPayload(s, x)
+	if f.Client == s {
+		f.synData = x.Len
+	}
 	f.time(s.Peer(), x)
 	p.oblige(x.Time)
 	return facts

@@ -23,6 +23,7 @@ type script struct {
 	name  string
 	why   string
 	given bool
+	one   string // "socket" or "host": a and b share it
 
 	profile *Profile
 	stuck   *time.Duration
@@ -134,7 +135,7 @@ func (s *script) run(v variant) *result {
 		},
 		OnFlow: func(f *Flow) { r.flow(f, side) },
 	})
-	w := wire{v: v, tr: tr}
+	w := wire{v: v, tr: tr, one: s.one}
 	if s.given {
 		w.handshake(s)
 	}
@@ -171,6 +172,7 @@ func (s *script) limits() *Limits {
 // wire turns script lines into segments.
 type wire struct {
 	v     variant
+	one   string
 	tr    *Tracker
 	frame uint64
 	id    [2]uint16
@@ -206,8 +208,12 @@ func (w *wire) put(l *scriptLine) {
 		if !bare {
 			x.Seq += w.v.shift[l.from]
 		}
+		peer := 1 - l.from
+		if w.one == "socket" {
+			peer = l.from
+		}
 		if x.Flags&ACK != 0 {
-			x.Ack += w.v.shift[1-l.from]
+			x.Ack += w.v.shift[peer]
 		}
 		w.tr.Observe(&x)
 	}
@@ -220,6 +226,12 @@ func (w *wire) address(from int, x *Segment) {
 	port := [2]uint16{40000, 7000}
 	if w.v.swap {
 		addr[0], addr[1] = addr[1], addr[0]
+	}
+	if w.one != "" {
+		addr[1] = addr[0]
+	}
+	if w.one == "socket" {
+		port[1] = port[0]
 	}
 	x.Src, x.Dst = addr[from], addr[1-from]
 	x.SrcPort, x.DstPort = port[from], port[1-from]
@@ -529,6 +541,12 @@ func (s *script) parseLine(text string, line int) error {
 		s.given = true
 		if squeeze(text) != "given a ESTABLISHED b ESTABLISHED" {
 			return fmt.Errorf("only `given a ESTABLISHED b ESTABLISHED` is known")
+		}
+		return nil
+	case "one":
+		s.one = words[1]
+		if s.one != "socket" && s.one != "host" {
+			return fmt.Errorf("a and b may be `one socket` or `one host`")
 		}
 		return nil
 	case "os":

@@ -8,6 +8,7 @@ type tracked struct {
 	synAt, synackAt, establishedAt    int64
 	synRetransmits, synackRetransmits int
 	fastOpen                          bool // data of the SYN was accepted
+	synData                           uint32
 
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered

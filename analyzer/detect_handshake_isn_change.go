@@ -1,0 +1,37 @@
+package analyzer
+
+import "fmt"
+
+var handshakeISNChange = &Detector{
+	Name:      "handshake-isn-change",
+	Doc:       "one SYN was answered by SYN+ACKs with different sequence numbers",
+	Cause:     "two hosts answer for one address: a duplicate IP, or a load balancer that gives one SYN to two backends; or somebody forges answers",
+	Next:      "arping -D SERVER; compare source MAC and TTL of the two; the load balancer's backends for that SYN",
+	Reference: "RFC 9293 3.4.1",
+	Severity:  Warning,
+	Wants:     FactBadSYNACK,
+	Segment:   onHandshakeISNChange,
+}
+
+// onHandshakeISNChange wants the two before the client has answered either. A
+// SYN sent again between them may rightly have gone to another host behind the
+// address, or met a server that had forgotten the first; and what follows the
+// client's ACK is a proxy's second leg.
+func onHandshakeISNChange(d *Detector, st *Step) {
+	f, x, v := st.Flow, st.Segment, st.From
+	e, p := &f.Sides[v], &f.Sides[v.Peer()]
+	if !e.hasISN || e.isn == x.Seq || !p.hasISN || !p.isn.Less(x.Ack) || p.nxt.Less(x.Ack) || f.establishedAt != 0 {
+		return
+	}
+	sent, first := f.entered(v.Peer(), SynSent), f.entered(v, SynReceived)
+	if sent == nil || sent.Basis != Observed || first == nil || first.Basis != Observed {
+		return
+	}
+	if again := f.Remark(FactRetransmission, v.Peer()); again != nil && again.LastFrame > first.Frame {
+		return
+	}
+	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame, Frames: []uint64{sent.Frame, first.Frame},
+		For: x.Time - first.Time,
+		Evidence: fmt.Sprintf("the client's one SYN (frame %d) is answered by a SYN+ACK in frame %d and, %s later, by one with another sequence number in frame %d: two hosts answer",
+			sent.Frame, first.Frame, since(x.Time-first.Time), x.Frame)})
+}

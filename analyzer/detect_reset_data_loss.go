@@ -1,0 +1,54 @@
+package analyzer
+
+import "fmt"
+
+var resetDataLoss = &Detector{
+	Name:      "reset-data-loss",
+	Doc:       "a side reset the connection while octets of its peer were not acknowledged",
+	Cause:     "an application that closes hard, or dies, in the middle of what its peer sends: those octets may never have reached it",
+	Next:      "the resetting process's log and exit status; does the sender repeat what was not confirmed?",
+	Reference: "RFC 9293 3.5.3, 3.10.5 (ABORT)",
+	Severity:  Warning,
+	Wants:     FactRST,
+	Segment:   onResetDataLoss,
+	End:       endOwnReset,
+}
+
+// onResetDataLoss counts what the RST and the ACKs before it leave open; a FIN
+// is no data. With all acknowledged the RST is harmless in that direction.
+func onResetDataLoss(d *Detector, st *Step) {
+	f, x, s := st.Flow, st.Segment, st.From
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if !f.aborts(st) || p.LastSent == 0 || f.finding(resetUnreadData, s) != nil {
+		return
+	}
+	end := p.nxt
+	if p.hasFIN && p.finSeen {
+		end = minSeq(end, p.fin)
+	}
+	lost := x.Ack.Max(e.ack).Distance(end)
+	if lost <= 0 {
+		return
+	}
+	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame, Frames: []uint64{p.LastFrame},
+		Evidence: fmt.Sprintf("%s sends RST in frame %d without a FIN and leaves %d octets of the %s (up to frame %d) unacknowledged: they may never have reached the application",
+			f.who(s), x.Frame, lost, f.who(s.Peer()), p.LastFrame)})
+}
+
+// aborts reports whether a step is the first RST of a side that was open: with
+// ACK, at exactly its next number, and no FIN before it. A RST without ACK
+// answers something, on behalf of no socket.
+func (f *Flow) aborts(st *Step) bool {
+	x, e := st.Segment, &f.Sides[st.From]
+	return x.Flags.Has(RST|ACK) && x.Seq == e.nxt && !e.hasFIN && e.Counters.Resets == 1 && f.reached(st.From, Established)
+}
+
+// endOwnReset takes a finding about a side's own RST back when it turned out
+// not to be that.
+func endOwnReset(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		if n := f.finding(d, s); n != nil && !f.aborted(s) {
+			f.retract(d, s)
+		}
+	}
+}

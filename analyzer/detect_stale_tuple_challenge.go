@@ -1,0 +1,45 @@
+package analyzer
+
+import "fmt"
+
+var staleTupleChallenge = &Detector{
+	Name:      "stale-tuple-challenge",
+	Doc:       "the server answered a SYN on behalf of an old connection of the same address pair",
+	Cause:     "the server still holds a connection that the client has forgotten: it restarted, or reuses the port before the server is done with it; the attempt loses a retry",
+	Next:      "on the server: ss -tano '( sport = :PORT )' dst CLIENT; set keep-alive there; widen the client's ephemeral ports",
+	Reference: "RFC 9293 3.5.1, 3.10.7.4, RFC 5961 4",
+	Severity:  Warning,
+	End:       endStaleTupleChallenge,
+}
+
+// endStaleTupleChallenge wants an ACK that covers nothing of the SYN and the
+// client's RST for exactly that number: an ACK of the server's recorded before
+// its SYN+ACK, or a keep-alive, draws none. Where the old connection was in
+// TIME_WAIT and the capture knows, tuple-reuse-in-2msl says all that.
+func endStaleTupleChallenge(d *Detector, f *Flow) {
+	v := f.Server()
+	sent, r, reset := f.entered(f.Client, SynSent), f.staleChallenge(v), f.Remark(FactRSTIgnored, f.Client)
+	if r == nil || reset == nil || reset.LastFrame < r.Frame || f.finding(tupleReuse, f.Client) != nil {
+		return
+	}
+	n := Finding{Detector: d, Severity: d.Severity, Side: v, At: r.First, Last: r.Last, Frame: r.Frame,
+		Frames: []uint64{sent.Frame, reset.LastFrame}, Count: r.Count}
+	then := "the client owes another SYN"
+	if t := f.entered(v, SynReceived); t != nil && t.Time > r.First {
+		n.Frames = append(n.Frames, t.Frame)
+		then = fmt.Sprintf("the SYN is answered in frame %d, %s late", t.Frame, since(t.Time-r.First))
+	}
+	n.Evidence = fmt.Sprintf("client's SYN (frame %d) answered in frame %d with an ACK of another connection's numbers, which the client resets in frame %d; %s",
+		sent.Frame, r.Frame, reset.LastFrame, then)
+	f.Raise(n)
+}
+
+// staleChallenge returns the ACKs that side v sent on behalf of an older
+// connection while its peer's SYN waited for an answer, or nil.
+func (f *Flow) staleChallenge(v Side) *Remark {
+	sent, r := f.entered(v.Peer(), SynSent), f.Remark(FactChallengeACK, v)
+	if v != f.Server() || sent == nil || sent.Basis != Observed || r == nil || f.establishedAt != 0 && r.First >= f.establishedAt {
+		return nil
+	}
+	return r
+}

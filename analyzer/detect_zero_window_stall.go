@@ -1,0 +1,45 @@
+package analyzer
+
+import "fmt"
+
+var zeroWindowStall = &Detector{
+	Name:      "zero-window-stall",
+	Doc:       "a side kept its window closed while its peer had data for it",
+	Cause:     "the receiving application does not read, or not fast enough: busy, blocked, or waiting for somebody else",
+	Next:      "on the host with the closed window: ss -tnmp (Recv-Q), then the process's CPU and threads; nstat -az TcpExtTCPToZeroWindowAdv",
+	Reference: "RFC 9293 3.8.6.1",
+	Severity:  Warning,
+	End:       endZeroWindowStall,
+}
+
+// endZeroWindowStall wants probes: without data that waits, a closed window
+// stops nobody. A window of 0 is 0 whatever its scale; those of SYN, FIN and
+// RST do not count. One that opened again within the limit only explains.
+func endZeroWindowStall(d *Detector, f *Flow) {
+	for s := range Side(2) {
+		e := &f.Sides[s]
+		if e.stalls == nil || f.finding(zeroWindowAbort, s) != nil {
+			continue
+		}
+		if c := e.stall(); c != nil && c.probes > 0 {
+			n := Finding{Detector: d, Severity: d.Severity, Side: s, At: c.at, Last: f.Now, Frame: c.frame, For: f.Now - c.at, Count: e.stalls.n + 1}
+			n.Evidence = fmt.Sprintf("%s's window is closed since frame %d, for %s; its peer has data for it and probed %s: the %s owes a window",
+				f.who(s), c.frame, since(n.For), times(c.probes), f.who(s))
+			f.pend(n, Established, f.captureDoubt())
+			continue
+		}
+		if e.stalls.n == 0 {
+			continue
+		}
+		c := e.stalls.longest
+		n := Finding{Detector: d, Severity: Info, Side: s, At: c.at, Last: c.at + c.held, Frame: c.frame, Frames: []uint64{c.opened},
+			For: c.held, Count: e.stalls.n}
+		if c.held >= int64(f.limits[Established]) {
+			n.Severity = d.Severity
+		}
+		n.Evidence = fmt.Sprintf("%s's window closed in frame %d and opened in frame %d, %s later; its peer had data for it and probed %s",
+			f.who(s), c.frame, c.opened, since(c.held), times(c.probes))
+		n.lower(f.captureDoubt())
+		f.Raise(n)
+	}
+}
