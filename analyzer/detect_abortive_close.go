@@ -32,8 +32,11 @@ func onAbortiveClose(d *Detector, st *Step) {
 		n.Severity = d.Severity
 		lost = fmt.Sprintf("%d octets of its own were not yet acknowledged", own)
 	}
-	n.Evidence = fmt.Sprintf("%s sends RST in frame %d without a FIN, %s after its peer's last segment; %s",
-		f.who(s), x.Frame, since(x.Time-p.LastSent), lost)
+	after := ""
+	if p.LastSent != 0 { // else its direction was not captured
+		after = fmt.Sprintf(", %s after its peer's last segment", since(x.Time-p.LastSent))
+	}
+	n.Evidence = fmt.Sprintf("%s sends RST in frame %d without a FIN%s; %s", f.who(s), x.Frame, after, lost)
 	f.Raise(n)
 }
 

@@ -31,8 +31,12 @@ func endStuckFinWait2(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: in.Frame,
 			Frames: []uint64{fin.Frame}, For: f.Now - from}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) acknowledged in frame %d; it waits for a FIN of the %s, which has sent nothing new for %s",
-			f.who(s), fin.Frame, in.Frame, f.who(s.Peer()), since(n.For))
+		silence := "and the capture ends here"
+		if n.For > 0 {
+			silence = "which has sent nothing new for " + since(n.For)
+		}
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) acknowledged in frame %d; it waits for a FIN of the %s, %s",
+			f.who(s), fin.Frame, in.Frame, f.who(s.Peer()), silence)
 		f.pend(n, FinWait2, f.closeWaitDoubt(s.Peer()))
 	}
 }

@@ -105,7 +105,7 @@ func (s *stream) cut(what string, offset, got, want int64) *Error {
 	}
 	e.Err = io.ErrUnexpectedEOF
 	e.Problem = fmt.Sprintf("file ends inside the %s (%s of %s bytes)", what, thousands(uint64(got)), thousands(uint64(want)))
-	e.Remedy = "capture was cut off here; " + covered(s.stats.Frames)
+	e.Remedy = "capture was cut off here, or is still being written; " + covered(s.stats.Frames)
 	return e
 }
 

@@ -105,7 +105,7 @@ type record struct {
 func compare(t *testing.T, name string, src Source, records []record) (agreed int) {
 	t.Helper()
 	packets, err := drain(src)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrFlawed) { // the times are anything here
 		t.Errorf("%s: %v", name, err)
 	}
 	if n := src.Stats().Frames; n != uint64(len(records)) {

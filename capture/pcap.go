@@ -122,6 +122,7 @@ func (r *pcapReader) record(p *Packet) bool {
 		r.err = r.damaged("record claims %s bytes", thousands(uint64(captured)))
 		return false
 	}
+	r.at = r.w.offset()
 	// 2^32 seconds and 2^32 fractions are well below 2^63 ns.
 	time := int64(r.order.u32(h))*nanosPerSecond + int64(r.order.u32(h[4:]))*r.fraction
 	size := r.recordLen + int(captured)
@@ -155,10 +156,10 @@ func (s *stream) consume(what string, size int) bool {
 }
 
 // ended is the error for an input that has only got of the want bytes that a
-// record's header takes: io.EOF when it is none at all.
+// record's header takes: whole's when it is none at all.
 func (s *stream) ended(what string, got, want int) error {
 	if got == 0 && s.w.err == io.EOF {
-		return io.EOF
+		return s.whole()
 	}
 	return s.cut(what+"'s header", s.w.offset(), int64(got), int64(want))
 }

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -65,7 +66,6 @@ func TestPcapLenience(t *testing.T) {
 		{"a record longer than the header's snap length", with(pcapFile(1, frame), 16, "\x10\x00\x00\x00"), 1, ""},
 		{"frame check sequence bits above the link type", with(pcapFile(1, frame), 20, "\x01\x00\x00\x14"), 1, ""},
 		{"captured length above the original one", join(pcapFile(1), pcapRecord(le, 1, 1, frame, 20)), 1, ""},
-		{"zero-length records count and go on", pcapFile(1, nil, frame, nil), 1, "2 empty record"},
 		{"an unknown version", with(pcapFile(1, frame), 4, "\x63\x00"), 1, ""},
 		{"the magic number alone may not decide the text check", pcapFile(1, []byte("hello, hello, hello")), 0, "1 not IP"},
 	} {
@@ -83,7 +83,7 @@ func TestStatsTimes(t *testing.T) {
 	}
 	_, src, err := readAll(t, b, Options{})
 	st := src.Stats()
-	if err != nil || st.FirstTime != 98e9 || st.LastTime != 105e9 || st.TimeBackwards != 3 || st.Truncated != 6 || st.Frames != 6 || st.Segments != 6 {
+	if !errors.Is(err, ErrFlawed) || st.FirstTime != 98e9 || st.LastTime != 105e9 || st.TimeBackwards != 3 || st.Truncated != 6 || st.Frames != 6 || st.Segments != 6 {
 		t.Errorf("%+v, %v", st, err)
 	}
 }

@@ -276,6 +276,7 @@ func (r *pcapngReader) packet(kind, claimed uint32, size int64, p *Packet) bool 
 		r.err = r.cut("packet block", r.w.offset(), int64(len(b)), size)
 		return false
 	}
+	r.at = r.w.offset()
 	var q packetFields
 	r.fields(&q, kind, b, size)
 	if room := size - 4 - int64(q.start); int64(q.captured) > room {
@@ -344,11 +345,19 @@ func (r *pcapngReader) fields(q *packetFields, kind uint32, b []byte, size int64
 
 // finished is the error for an input that ends where a block could begin.
 func (r *pcapngReader) finished(got int) error {
-	err := r.ended("block", got, blockEdges)
-	if err == io.EOF && r.stats.Frames > 0 && r.stats.Skipped[SkippedLinkType] == r.stats.Frames {
-		return unsupportedLink(r.stats.Name, r.unsupported)
+	st := &r.stats
+	switch {
+	case got > 0 || r.w.err != io.EOF || st.Frames == 0:
+	case st.Skipped[SkippedLinkType] == st.Frames:
+		return unsupportedLink(st.Name, r.unsupported)
+	case st.Skipped[SkippedNoInterface] == st.Frames:
+		return &Error{
+			File:    st.Name,
+			Problem: "no packet block names an interface that the capture describes",
+			Remedy:  "its Interface Description Blocks are lost; capture or convert it again",
+		}
 	}
-	return err
+	return r.ended("block", got, blockEdges)
 }
 
 // clock turns an interface's timestamps into nanoseconds: ticks * mul, then

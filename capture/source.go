@@ -51,7 +51,8 @@ type Packet struct {
 type Source interface {
 	// Next fills p with the next TCP segment or ICMP error about one, and
 	// counts all else that it passes over. It returns io.EOF at the clean end
-	// of the capture and an *Error when it cannot go on; both are final, and p
+	// of the capture and an *Error when it cannot go on, or when the end is
+	// there and what led to it has a flaw (ErrFlawed); all are final, and p
 	// says nothing then. It allocates nothing per frame for the common link
 	// types.
 	Next(p *Packet) error
@@ -150,6 +151,8 @@ type stream struct {
 	stats  Stats
 	prev   int64 // time of the frame before
 	timed  bool  // there was one with a time
+	at     int64 // byte at which the record at hand begins
+	flaw   flaw
 	size   int64
 	closer io.Closer
 	err    error // final: io.EOF or *Error
@@ -185,6 +188,9 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 // whether it was delivered.
 func (s *stream) count(r Reason, cut bool) bool {
 	st := &s.stats
+	if r == SkippedEmpty {
+		s.flawed(0)
+	}
 	st.Frames++
 	st.Bytes = uint64(s.w.offset())
 	if cut {
@@ -211,6 +217,10 @@ func (s *stream) clock(time int64) {
 	}
 	if time < s.prev {
 		st.TimeBackwards++
+		// The difference of absurd times has no room in an int64.
+		if back := s.prev - time; back < 0 || back > maxBack {
+			s.flawed(max(back, 1))
+		}
 		st.FirstTime = min(st.FirstTime, time)
 	}
 	st.LastTime = max(st.LastTime, time)

@@ -33,6 +33,29 @@ var badInputs = []struct {
 		want: "test.pcap: file is empty: the capturing program wrote nothing; let it end by Ctrl-C or SIGTERM, or use tcpdump -U",
 	},
 	{
+		why:    "a clock set back, or files joined in the wrong order: all is read, and the end says so",
+		file:   join(pcapFile(1), pcapRecord(le, 1000, 0, plainFrame(), 60), pcapRecord(le, 900, 0, plainFrame(), 60), pcapRecord(le, 800, 0, plainFrame(), 60)),
+		frames: 3,
+		want:   "test.pcap: frame 2 at byte 111: time runs backwards by 1m40s: results cover all frames, but no duration across this place is right; sort them first: reordercap test.pcap sorted.pcap",
+	},
+	{
+		why:    "the same in pcapng, whose blocks between the packets have bytes of their own",
+		file:   join(goodHead, ngPacket(le, 0, 9e6, plainFrame(), 60), ngInterface(le, 1, 0), ngPacket(le, 0, 7.5e6, plainFrame(), 60)),
+		frames: 2,
+		want:   "test.pcap: frame 2 at byte 172: time runs backwards by 1.5s: results cover all frames, but no duration across this place is right; sort them first: reordercap test.pcap sorted.pcap",
+	},
+	{
+		why:    "records without bytes: what they were is lost, what stands between them is not",
+		file:   pcapFile(1, nil, plainFrame(), nil),
+		frames: 1,
+		want:   "test.pcap: frame 1 at byte 24: record is empty, the first of 2: results cover the other frames; capture again with a snap length that leaves the headers (tcpdump -s 128)",
+	},
+	{
+		why:  "a pcapng section that lost its interfaces: no packet can be decoded",
+		file: join(ngSection(le), ngPacket(le, 0, 1e6, plainFrame(), 60)),
+		want: "test.pcap: no packet block names an interface that the capture describes: its Interface Description Blocks are lost; capture or convert it again",
+	},
+	{
 		why:  "too short for any magic number",
 		file: []byte("\xd4\xc3\xb2"),
 		want: "test.pcap: not a capture: only 3 bytes long: give a pcap or pcapng file, as tcpdump -w or dumpcap -w writes it",
@@ -96,13 +119,13 @@ var badInputs = []struct {
 		why:    "cut inside a record's header",
 		file:   join(pcapFile(1, plainFrame(), plainFrame()), make([]byte, 15)),
 		frames: 2,
-		want:   "test.pcap: frame 3 at byte 198: file ends inside the record's header (15 of 16 bytes): capture was cut off here; results cover frames 1-2",
+		want:   "test.pcap: frame 3 at byte 198: file ends inside the record's header (15 of 16 bytes): capture was cut off here, or is still being written; results cover frames 1-2",
 	},
 	{
 		why:    "cut inside a record's bytes: the commonest damage, the capturing program was killed",
 		file:   pcapFile(1, plainFrame(), plainFrame())[:197],
 		frames: 1,
-		want:   "test.pcap: frame 2 at byte 111: file ends inside the record (86 of 87 bytes): capture was cut off here; results cover frame 1",
+		want:   "test.pcap: frame 2 at byte 111: file ends inside the record (86 of 87 bytes): capture was cut off here, or is still being written; results cover frame 1",
 	},
 	{
 		why:    "a length of all ones",
@@ -119,7 +142,7 @@ var badInputs = []struct {
 		why:    "a sane length larger than the window, in a file that ends before",
 		file:   join(pcapFile(1, plainFrame()), pcapRecord(le, 1, 1, make([]byte, 2<<20), 2<<20)[:2<<20]),
 		frames: 1,
-		want:   "test.pcap: frame 2 at byte 111: file ends inside the record (2,097,152 of 2,097,168 bytes): capture was cut off here; results cover frame 1",
+		want:   "test.pcap: frame 2 at byte 111: file ends inside the record (2,097,152 of 2,097,168 bytes): capture was cut off here, or is still being written; results cover frame 1",
 	},
 	{
 		why:  "no byte-order magic: the lengths cannot be read",
@@ -166,17 +189,17 @@ var badInputs = []struct {
 		why:    "cut inside a packet block; gopacket reports a clean end here",
 		file:   join(goodHead, ngPacket(le, 0, 1, plainFrame(), 71), ngPacket(le, 0, 1, plainFrame(), 71)[:60]),
 		frames: 1,
-		want:   "test.pcap: frame 2 at byte 152: file ends inside the packet block (60 of 104 bytes): capture was cut off here; results cover frame 1",
+		want:   "test.pcap: frame 2 at byte 152: file ends inside the packet block (60 of 104 bytes): capture was cut off here, or is still being written; results cover frame 1",
 	},
 	{
 		why:  "cut inside a block's type and length",
 		file: join(goodHead, []byte("\x06\x00\x00\x00\x68")),
-		want: "test.pcap: frame 1 at byte 48: file ends inside the block's header (5 of 12 bytes): capture was cut off here; nothing before it could be read",
+		want: "test.pcap: frame 1 at byte 48: file ends inside the block's header (5 of 12 bytes): capture was cut off here, or is still being written; nothing before it could be read",
 	},
 	{
 		why:  "an unknown block that claims 4 GiB is skipped without being held",
 		file: join(goodHead, []byte("\x99\x00\x00\x00\xfc\xff\xff\xff"), make([]byte, 3<<20)),
-		want: "test.pcap: frame 1 at byte 48: file ends inside the block (3,145,736 of 4,294,967,292 bytes): capture was cut off here; nothing before it could be read",
+		want: "test.pcap: frame 1 at byte 48: file ends inside the block (3,145,736 of 4,294,967,292 bytes): capture was cut off here, or is still being written; nothing before it could be read",
 	},
 	{
 		why:  "a pcapng file of which no interface can be decoded",
@@ -327,6 +350,19 @@ func TestLargerThanWindow(t *testing.T) {
 		if st := src.Stats(); st.Bytes != uint64(len(file)) || src.Position() != int64(len(file)) {
 			t.Errorf("%s: %d bytes consumed, %d read, of %d", name, st.Bytes, src.Position(), len(file))
 		}
+	}
+}
+
+// Frames that several queues or interfaces wrote a little out of order are
+// what a healthy capture has: they are counted, and no flaw.
+func TestLittleDisorderIsNoFlaw(t *testing.T) {
+	b := pcapFile(1)
+	for _, micros := range []uint32{900_000, 0, 899_999} {
+		b = append(b, pcapRecord(le, 5, micros, plainFrame(), 60)...)
+	}
+	packets, src, err := readAll(t, b, Options{})
+	if err != nil || len(packets) != 3 || src.Stats().TimeBackwards != 1 {
+		t.Errorf("%d packets, %v, %+v", len(packets), err, src.Stats())
 	}
 }
 

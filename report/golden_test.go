@@ -150,20 +150,62 @@ func TestTableWithoutFlows(t *testing.T) {
 	for _, c := range []struct {
 		why, want string
 		count     func(*Tally)
+		file      File
 	}{
-		{"no TCP at all", "no TCP flow was found", func(*Tally) {}},
-		{"filters too narrow", "no flow passes the filters", func(t *Tally) { t.Pass() }},
-		{"nothing wrong", "--all lists every flow", func(t *Tally) { t.Add(refused()) }},
+		{"a capture filter that matched nothing", "no frame was captured", func(*Tally) {}, File{Format: "pcap"}},
+		{"another kind of traffic is named", "the capture has 7 udp, 2 arp. Is it the right interface", func(*Tally) {},
+			File{Format: "pcap", Frames: 9, Skipped: Counts{"arp": 2, "udp": 7}}},
+		{"a snap length that left no TCP header", "Capture again with more of each frame", func(*Tally) {},
+			File{Format: "pcap", Frames: 9, Skipped: Counts{"truncated before TCP header": 9}}},
+		{"a tunnel's outside", "tunnels are not looked into", func(*Tally) {},
+			File{Format: "pcap", Frames: 9, Skipped: Counts{"other IP protocol": 9}}},
+		{"what a port scan's sender leaves behind", "lone RSTs", func(*Tally) {}, File{Format: "pcap", Frames: 1, Segments: 1, Strays: 1}},
+		{"an error says it already", "no TCP flow in what could be read", func(*Tally) {}, File{Format: "pcapng", Frames: 9, Error: "no interface"}},
+		{"filters too narrow", "no flow passes the filters, of 1", func(t *Tally) { t.Pass() }, File{Format: "pcap", Frames: 1, Segments: 1}},
+		{"nothing wrong", "--all lists every flow", func(t *Tally) { t.Add(refused()) }, File{Format: "pcap", Frames: 1, Segments: 1}},
 	} {
 		var buf bytes.Buffer
 		r := newTable(&buf, fixtureMeta(), Options{})
 		tally := NewTally()
 		c.count(tally)
-		if err := r.Close(tally.Summary()); err != nil {
+		s := tally.Summary()
+		s.AddFile(c.file)
+		if err := r.Close(s); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(buf.String(), c.want) {
 			t.Errorf("%s: want %q in:\n%s", c.why, c.want, buf.String())
+		}
+	}
+}
+
+// Many findings of one name take the room of few: the worst in full, the
+// others in a line, and what they share once.
+func TestManyFindingsOfOneName(t *testing.T) {
+	for _, c := range []struct {
+		why         string
+		limit       int
+		want, wants string
+	}{
+		{"all rows are listed", 0, "… and 7 more below", "stuck-close-wait, 10 flows, all to 10.0.0.9:5432\n"},
+		{"rows are beyond the limit", 5, "… and 7 more (--finding stuck-close-wait --limit 0 lists them)",
+			"\n         flow 5, server 10.0.0.9:5432, since 02:00:11.800 for 4m48s (2 times)\n"},
+	} {
+		var buf bytes.Buffer
+		r := newTable(&buf, fixtureMeta(), Options{Limit: c.limit})
+		tally := NewTally()
+		for _, f := range many(30) {
+			tally.Add(f)
+			if err := r.Flow(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Close(tally.Summary()); err != nil {
+			t.Fatal(err)
+		}
+		out := buf.String()
+		if !strings.Contains(out, c.want) || !strings.Contains(out, c.wants) || strings.Count(out, "no FIN from the server") != 1 {
+			t.Errorf("%s: want %q and %q in:\n%s", c.why, c.want, c.wants, out)
 		}
 	}
 }
@@ -205,14 +247,18 @@ func TestTableKeepsTheWorst(t *testing.T) {
 	}
 }
 
+// Durations are rounded like those in the evidence of findings, which stands
+// beside them: 142 ms there must not be 141ms here.
 func TestSpan(t *testing.T) {
 	for _, c := range []struct {
 		ns   int64
 		want string
 	}{
-		{0, "0ns"}, {999, "999ns"}, {1500, "1.5µs"}, {12_100_000, "12.1ms"}, {999_999_999, "999ms"},
-		{288_200_000_000, "4m48s"}, {59_990_000_000, "59.9s"}, {3_600_000_000_000, "1h00m"},
-		{200_000_000_000_000, "2d07h"}, {-1500, "-1.5µs"},
+		{0, "0ns"}, {999, "999ns"}, {1500, "1.5µs"}, {12_100_000, "12.1ms"}, {999_999_999, "1s"}, {999_499_999, "999ms"},
+		{141_600_000, "142ms"}, {1_005_000_000, "1.01s"}, {100_000_000, "100ms"}, {1_000, "1µs"},
+		{288_200_000_000, "4m48s"}, {59_940_000_000, "59.9s"}, {59_990_000_000, "1m00s"}, {3_599_900_000_000, "1h00m"},
+		{3_600_000_000_000, "1h00m"}, {48*3600e9 - 1, "2d00h"},
+		{200_000_000_000_000, "2d08h"}, {-1500, "-1.5µs"},
 	} {
 		if got := span(c.ns); got != c.want {
 			t.Errorf("span(%d) = %q, want %q", c.ns, got, c.want)

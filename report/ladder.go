@@ -133,9 +133,14 @@ func (d *ladderWriter) header(o Origin) {
 	text := "flow " + strconv.Itoa(f.Number) + ": " + f.Addr(f.Client).String() + " > " + f.Addr(f.Server()).String()
 	fmt.Fprintln(d.out, d.p.head(text))
 	words := []string{date(f.Start), plural(int(f.Frames), "frame") + " in " + span(f.End-f.Start)}
+	line := func() {
+		Wrap(d.out, "", strings.Join(words, ", "), d.width)
+		words = words[:0]
+	}
 	if link := linkText(&o.Link); link != "" {
 		words = append(words, "on "+link)
 	}
+	line()
 	words = append(words, "opening "+f.Handshake.Result.String())
 	if f.Handshake.RTT >= 0 {
 		words = append(words, "round trip "+span(f.Handshake.RTT))
@@ -147,10 +152,10 @@ func (d *ladderWriter) header(o Origin) {
 	if f.ReplacedBy >= 0 {
 		words = append(words, "address pair taken over by flow "+strconv.Itoa(f.ReplacedBy))
 	}
-	Wrap(d.out, "", strings.Join(words, ", "), d.width)
-	line := fmt.Sprintf("\n%*s  %*s  %-*s   %s   %s", d.timeWidth, "TIME", d.frameWidth, "FRAME", stateWidth, "CLIENT",
+	line()
+	columns := fmt.Sprintf("\n%*s  %*s  %-*s   %s   %s", d.timeWidth, "TIME", d.frameWidth, "FRAME", stateWidth, "CLIENT",
 		strings.Repeat(" ", d.arrow), "SERVER")
-	fmt.Fprintln(d.out, d.p.head(line))
+	fmt.Fprintln(d.out, d.p.head(columns))
 }
 
 // step draws one segment, what happened before it without one, and the
@@ -286,7 +291,10 @@ func (d *ladderWriter) finding() {
 	}
 	d.remark(d.p.of(n.Severity, "▲ "+n.Severity.String())+" ", text+": "+Clean(n.Evidence)+remarks(n))
 	if n.Severity > analyzer.Info && n.Detector.Cause != "" {
-		d.remark("  ", "cause: "+n.Detector.Cause)
+		d.remark("  cause: ", n.Detector.Cause)
+	}
+	if n.Severity > analyzer.Info && n.Next != "" {
+		d.remark("  next:  ", Clean(n.Next))
 	}
 }
 

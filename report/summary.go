@@ -35,12 +35,12 @@ type MetaOptions struct {
 // Summary is the last object of the machine-readable output.
 type Summary struct {
 	Type       string       `json:"type" enum:"summary" doc:"what this object is"`
-	Complete   bool         `json:"complete" doc:"every capture was read to its end"`
+	Complete   bool         `json:"complete" doc:"every capture was read to its end, and none is flawed"`
 	Frames     uint64       `json:"frames" doc:"frames read, of all captures"`
 	Segments   uint64       `json:"segments" doc:"TCP segments among them"`
 	ICMPErrors uint64       `json:"icmp_errors" doc:"ICMP errors about TCP among them"`
 	Skipped    Counts       `json:"skipped" doc:"all other frames, by reason"`
-	Errors     []Text       `json:"errors" doc:"why captures were not read, or not to their end"`
+	Errors     []Text       `json:"errors" doc:"why captures were not read, not to their end, or what is wrong with them all the same"`
 	Files      []File       `json:"files" doc:"the captures, in order"`
 	Flows      FlowCounts   `json:"flows" doc:"how many flows"`
 	States     StateCounts  `json:"states" doc:"sides by their state at the end, of the selected flows"`
@@ -66,7 +66,7 @@ type File struct {
 	Dropped       uint64 `json:"dropped_frames" doc:"frames that the capturing program says it lost"`
 	Strays        uint64 `json:"stray_segments" doc:"segments that belong to no flow: lone RSTs"`
 	Evicted       uint64 `json:"evicted_flows" doc:"flows reported early because too many were open"`
-	Error         Text   `json:"error,omitzero" doc:"why it was not read, or not to its end"`
+	Error         Text   `json:"error,omitzero" doc:"why it was not read, not to its end, or what is wrong with it all the same: empty records, time running backwards"`
 }
 
 // FlowCounts count flows.

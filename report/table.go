@@ -71,6 +71,10 @@ type findingGroup struct {
 	detector *analyzer.Detector
 	first    []example // by severity, then flow number
 	n        int
+	pending  int    // of these
+	flows    int    // how many have it, of one side or both
+	last     int    // number of the last flow counted
+	server   string // of all of them, empty where they differ
 }
 
 // examples is how many findings of one name the summary spells out.
@@ -145,10 +149,20 @@ func (r *tableRenderer) keep(f *analyzer.Flow, n *analyzer.Finding) {
 	i := slices.IndexFunc(r.findings, func(g *findingGroup) bool { return g.detector == n.Detector })
 	if i < 0 {
 		i = len(r.findings)
-		r.findings = append(r.findings, &findingGroup{detector: n.Detector})
+		r.findings = append(r.findings, &findingGroup{detector: n.Detector, last: -1, server: f.Addr(f.Server()).String()})
 	}
 	g := r.findings[i]
 	g.n++
+	if n.Pending {
+		g.pending++
+	}
+	if f.Number != g.last { // a flow's findings come one after the other
+		g.flows++
+		g.last = f.Number
+		if g.server != "" && g.server != f.Addr(f.Server()).String() {
+			g.server = ""
+		}
+	}
 	e := example{sev: n.Severity, flow: f.Number, f: *n}
 	at := 0
 	for at < len(g.first) && compareExamples(g.first[at], e) <= 0 {
@@ -215,7 +229,10 @@ func skipped(c Counts) string {
 	if n == 0 {
 		return ""
 	}
-	return ", " + Thousands(n) + " skipped (" + counts(c) + ")"
+	if len(c) == 1 {
+		return ", skipped " + counts(c)
+	}
+	return ", skipped " + Thousands(n) + " (" + counts(c) + ")"
 }
 
 // writeFile says what was read, and what is wrong with the capture: that
@@ -228,22 +245,27 @@ func (r *tableRenderer) writeFile(out io.Writer, f *File) {
 	}
 	text := f.Format + ", " + plural(int(f.Frames), "frame")
 	if f.First != nil && f.Last != nil {
-		text += " in " + span(int64(*f.Last-*f.First)) + " from " + date(int64(*f.First))
+		text += " in " + span(int64(*f.Last-*f.First))
 	}
 	r.writeItem(out, "", name+": "+text)
-	text = plural(int(f.Segments), "TCP segment")
+	text = ""
+	if f.First != nil {
+		text = "from " + date(int64(*f.First)) + ": "
+	}
+	text += plural(int(f.Segments), "TCP segment")
 	if f.ICMPErrors > 0 {
 		text += ", " + plural(int(f.ICMPErrors), "ICMP error") + " about TCP"
 	}
 	if f.Truncated > 0 { // lengths are the IP header's, so nothing is wrong
-		text += ", " + Thousands(f.Truncated) + " frames cut by the snap length"
+		text += ", " + plural(int(f.Truncated), "frame") + " cut by the snap length"
 	}
 	r.writeItem(out, "  ", text+skipped(f.Skipped))
 	if d := defects(f); d != "" {
 		r.writeItem(out, "  capture: ", d)
 	}
 	if f.Error != "" {
-		r.writeItem(out, "  "+r.p.of(analyzer.Error, "incomplete")+": ", Clean(string(f.Error)))
+		// Standard error has it, too, but may go elsewhere.
+		r.writeItem(out, "  "+r.p.of(analyzer.Error, "error")+": ", Clean(strings.TrimPrefix(string(f.Error), string(f.Name)+": ")))
 	}
 }
 
@@ -251,31 +273,32 @@ func (r *tableRenderer) writeFile(out io.Writer, f *File) {
 func defects(f *File) string {
 	var list []string
 	for _, d := range []struct {
-		n    uint64
-		what string
+		n         uint64
+		what, how string
 	}{
-		{f.Duplicates, "segments recorded twice"},
-		{f.Dropped, "frames dropped by the capturing program"},
-		{f.TimeBackwards, "frames out of time order"},
-		{f.Evicted, "flows reported early (--max-flows)"},
+		{f.Duplicates, "segment", " recorded twice"},
+		{f.Dropped, "frame", " dropped by the capturing program"},
+		{f.TimeBackwards, "frame", " out of time order"},
+		{f.Evicted, "flow", " reported early (--max-flows)"},
 	} {
 		if d.n > 0 {
-			list = append(list, Thousands(d.n)+" "+d.what)
+			list = append(list, plural(int(d.n), d.what)+d.how)
 		}
 	}
 	return strings.Join(list, ", ")
 }
 
 func (r *tableRenderer) writeTotals(out io.Writer, s *Summary) {
+	if s.Flows.Selected == 0 {
+		return // writeNothing says it
+	}
 	text := plural(s.Flows.Total, "flow")
 	if s.Flows.Selected != s.Flows.Total {
 		text = Thousands(s.Flows.Selected) + " of " + text + " selected"
 	}
 	fmt.Fprintf(out, "\n%s, %s with findings\n", r.p.head(text), Thousands(s.Flows.WithFindings))
-	if s.Flows.Selected > 0 {
-		r.writeItem(out, "  opening: ", counts(s.Handshakes))
-		r.writeItem(out, "  closing: ", counts(s.Closes))
-	}
+	r.writeItem(out, "  opening: ", counts(s.Handshakes))
+	r.writeItem(out, "  closing: ", counts(s.Closes))
 }
 
 // counts lists counts, the highest first.
@@ -340,43 +363,75 @@ func (r *tableRenderer) writeFindings(out io.Writer, s *Summary) {
 // indent is where the words of a finding begin: behind its severity.
 const indent = "         "
 
-// writeGroup writes the findings of one name: the evidence of the first few,
-// then what to make of them. Info explains, so one example is enough.
+// writeGroup writes the findings of one name: the evidence of the worst, where
+// and when of a few others, then what to make of them. Info explains, so one
+// example is enough.
 func (r *tableRenderer) writeGroup(out io.Writer, g *findingGroup) {
 	worst := g.first[0].sev
-	head := g.detector.Name
-	if g.n > 1 {
-		head += ", " + Thousands(g.n) + " times"
-	}
-	fmt.Fprintf(out, "\n%s %s\n", r.p.of(worst, fmt.Sprintf("%-8s", worst)), r.p.head(head))
+	fmt.Fprintf(out, "\n%s %s\n", r.p.of(worst, fmt.Sprintf("%-8s", worst)), r.p.head(g.title()))
 	shown := g.first
 	if worst == analyzer.Info {
 		shown = shown[:1]
 	}
-	for _, e := range shown {
-		since := ", since "
-		if e.f.For == 0 {
-			since = ", at "
+	for i := range shown {
+		e := &shown[i]
+		text := e.where()
+		if i == 0 {
+			text += ": " + Clean(e.f.Evidence)
+		} else if e.f.For > 0 {
+			text += " for " + span(e.f.For)
 		}
-		where := "flow " + strconv.Itoa(e.flow)
-		if e.file != "" {
-			where += " of " + Clean(e.file)
-		}
-		where += ", " + e.who + since + clock(e.f.At)
-		if e.f.For > 0 {
-			where += " for " + span(e.f.For)
-		}
-		r.writeItem(out, indent, where+": "+Clean(e.f.Evidence)+remarks(&e.f))
+		r.writeItem(out, indent, text+remarks(&e.f))
 	}
 	if more := g.n - len(shown); more > 0 {
-		r.writeItem(out, indent, r.p.faint("… and "+Thousands(more)+" more (--finding "+g.detector.Name+")"))
+		text := "… and " + Thousands(more) + " more"
+		if r.o.Limit > 0 && r.listed > r.o.Limit {
+			text += " (--finding " + g.detector.Name + " --limit 0 lists them)"
+		} else {
+			text += " below"
+		}
+		r.writeItem(out, indent, r.p.faint(text))
 	}
 	if g.detector.Cause != "" {
 		r.writeItem(out, indent+"cause: ", g.detector.Cause)
 	}
 	if g.first[0].f.Next != "" && worst > analyzer.Info {
-		r.writeItem(out, indent+"next:  ", g.first[0].f.Next)
+		r.writeItem(out, indent+"next:  ", Clean(g.first[0].f.Next))
 	}
+}
+
+// title is the name of the findings, how many there are and what they share.
+func (g *findingGroup) title() string {
+	text := g.detector.Name
+	if g.n == 1 {
+		return text
+	}
+	if g.n > g.flows {
+		text += ", " + Thousands(g.n) + " times in " + plural(g.flows, "flow")
+	} else {
+		text += ", " + plural(g.flows, "flow")
+	}
+	if g.pending > 0 && g.pending < g.n {
+		text += " (" + Thousands(g.pending) + " pending)"
+	}
+	if g.server != "" && g.flows > 1 {
+		text += ", all to " + g.server
+	}
+	return text
+}
+
+// where says which flow and side, and when it began. For how long it lasted
+// stands in the evidence.
+func (e *example) where() string {
+	text := "flow " + strconv.Itoa(e.flow)
+	if e.file != "" {
+		text += " of " + Clean(e.file)
+	}
+	since := ", since "
+	if e.f.For == 0 {
+		since = ", at "
+	}
+	return text + ", " + e.who + since + clock(e.f.At)
 }
 
 // remarks is what qualifies a finding, in brackets.

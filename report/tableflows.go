@@ -35,14 +35,44 @@ func (r *tableRenderer) writeFlows(out io.Writer, s *Summary) error {
 
 // writeNothing says why there is no table.
 func (r *tableRenderer) writeNothing(out io.Writer, s *Summary) {
+	text := ""
 	switch {
 	case s.Flows.Total == 0:
-		fmt.Fprintln(out, "nothing to list: no TCP flow was found")
+		text = noTCP(s)
 	case s.Flows.Selected == 0:
-		fmt.Fprintln(out, "nothing to list: no flow passes the filters")
+		text = "no flow passes the filters, of " + Thousands(s.Flows.Total)
 	default:
-		fmt.Fprintln(out, "\nno flow has a finding (--all lists every flow)")
+		text = "no flow has a finding (--all lists every flow)"
 	}
+	if text != "" {
+		fmt.Fprintln(out)
+		r.writeItem(out, "", text)
+	}
+}
+
+// noTCP says what captures have instead of TCP flows, and what may help; empty
+// where none could be read, which is said already.
+func noTCP(s *Summary) string {
+	readable := false
+	for i := range s.Files {
+		readable = readable || s.Files[i].Format != ""
+	}
+	cut, tunnel := s.Skipped["truncated before TCP header"], s.Skipped["other IP protocol"]
+	switch {
+	case len(s.Files) > 0 && !readable:
+		return ""
+	case !s.Complete:
+		return "no TCP flow in what could be read"
+	case s.Frames == 0:
+		return "no TCP flow: no frame was captured. Nothing passed while the capture ran, or its filter let nothing through"
+	case s.Segments > 0:
+		return "no TCP flow: the segments are lone RSTs, which belong to none"
+	case cut > 0 && cut >= s.Frames/2:
+		return "no TCP flow: the snap length cut the TCP headers off. Capture again with more of each frame (tcpdump -s 128)"
+	case tunnel > 0 && tunnel >= s.Frames/2:
+		return "no TCP flow: other protocols over IP; tunnels are not looked into. Capture behind the tunnel's end"
+	}
+	return "no TCP flow: the capture has " + counts(s.Skipped) + ". Is it the right interface, and did the capture filter let TCP through?"
 }
 
 // legend explains the marks that the table has.

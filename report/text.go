@@ -159,12 +159,13 @@ func plural(n int, what string) string {
 
 // span writes a duration with the two or three digits that a person wants.
 func span(ns int64) string {
-	d := time.Duration(ns)
-	switch {
-	case d < 0:
+	if ns < 0 {
 		return "-" + span(-ns)
+	}
+	d := rounded(ns)
+	switch {
 	case d < time.Microsecond:
-		return strconv.FormatInt(ns, 10) + "ns"
+		return strconv.FormatInt(int64(d), 10) + "ns"
 	case d < time.Millisecond:
 		return digits(d.Seconds()*1e6) + "µs"
 	case d < time.Second:
@@ -179,19 +180,28 @@ func span(ns int64) string {
 	return strconv.Itoa(int(d.Hours())/24) + "d" + pad2(int(d.Hours())%24) + "h"
 }
 
-// digits keeps three significant digits of 0 < v < 1000, rounding down, so
-// that 999.9 does not become a thousand of the smaller unit.
-func digits(v float64) string {
-	switch {
-	case v >= 100:
-		return strconv.Itoa(int(v))
-	case v >= 10:
-		return trimZero(strconv.FormatFloat(float64(int(v*10))/10, 'f', 1, 64))
+// rounded is a duration to what span shows of it: three digits up to a minute,
+// then two units. It is rounded before its unit is chosen, so that 999.9 ms
+// become a second and not a thousand of the smaller unit.
+func rounded(ns int64) time.Duration {
+	d := time.Duration(ns)
+	to := time.Duration(1)
+	for to < 100*time.Millisecond && d >= 1000*to {
+		to *= 10
 	}
-	return trimZero(strconv.FormatFloat(float64(int(v*100))/100, 'f', 2, 64))
+	switch d = d.Round(to); {
+	case d >= 48*time.Hour:
+		return d.Round(time.Hour)
+	case d >= time.Hour:
+		return d.Round(time.Minute)
+	case d >= time.Minute:
+		return d.Round(time.Second)
+	}
+	return d
 }
 
-func trimZero(s string) string { return strings.TrimSuffix(strings.TrimRight(s, "0"), ".") }
+// digits are the three significant digits of 0 < v < 1000.
+func digits(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
 func pad2(n int) string {
 	if n < 10 {

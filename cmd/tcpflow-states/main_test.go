@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,7 +65,9 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			env.Setenv("ESC", "\x1b") // scripts are text
-			return nil
+			pcaps, err := filepath.Abs(filepath.Join("..", "..", "testdata", "pcaps"))
+			env.Setenv("PCAPS", pcaps)
+			return err
 		},
 	})
 }

@@ -27,7 +27,8 @@ func newShow() *cobra.Command {
 		Long: `Draws one flow as a ladder: a line for each segment with its time, flags,
 relative sequence and acknowledgment numbers and length, both sides' states
 beside it (? what is inferred, ~ what is assumed), and findings where they arise.
-Flow numbers are those of analyze. - is standard input.`,
+Flow numbers are those of analyze for this capture alone: where several were
+analyzed together, numbers went on from one to the next. - is standard input.`,
 		Example: `  tcpflow-states show edge.pcap --flow 17
   tcpflow-states show edge.pcap --flow 17 | less`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -122,5 +123,5 @@ func noFlow(n int, name string, flows int) error {
 	case 1:
 		return fmt.Errorf("%s has no flow %d: its only one is flow 0", name, n)
 	}
-	return fmt.Errorf("%s has no flow %d: it has flows 0-%d", name, n, flows-1)
+	return fmt.Errorf("%s has no flow %d: it has flows 0-%d (the numbers of an analyze of several captures go on from one to the next)", name, n, flows-1)
 }
