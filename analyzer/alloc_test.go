@@ -58,6 +58,29 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Ordinary segments of an open connection allocate nothing, with every
+// detector at work.
+func TestOrdinarySegmentsAllocateNothing(t *testing.T) {
+	tr := New(Config{})
+	list := connection(4000, 1e18)
+	for i := range 7 {
+		tr.Observe(&list[i])
+	}
+	data, ack := list[5], list[6]
+	if n := testing.AllocsPerRun(1000, func() {
+		data.Seq += 1000
+		data.IPID++
+		data.Time += 1e6
+		tr.Observe(&data)
+		ack.Ack += 1000
+		ack.IPID++
+		ack.Time = data.Time + 1e5
+		tr.Observe(&ack)
+	}); n != 0 {
+		t.Errorf("%v allocations for two segments", n)
+	}
+}
+
 var made = map[uint16][]Segment{}
 
 func segmentsOf(port uint16) []Segment {

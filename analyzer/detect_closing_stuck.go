@@ -9,6 +9,7 @@ var closingStuck = &Detector{
 	Next:      "on that host: ss -tano state closing; capture at the other end: does the FIN arrive?",
 	Reference: "RFC 9293 3.6 (case 3), Figure 13",
 	Severity:  Warning,
+	Stuck:     true,
 	End:       endClosingStuck,
 }
 

@@ -12,6 +12,7 @@ var finUnacknowledged = &Detector{
 	Next:      "on the sender: ss -tano '( state fin-wait-1 or state last-ack )'; capture at the other end: does the FIN arrive?",
 	Reference: "RFC 9293 3.6, 3.8.3, tcp_orphan_retries",
 	Severity:  Warning,
+	Stuck:     true,
 	End:       endFinUnacknowledged,
 }
 

@@ -9,6 +9,7 @@ var stuckCloseWait = &Detector{
 	Next:      "on that host: ss -tanp state close-wait '( sport = :PORT or dport = :PORT )'; then lsof -p PID and the process's threads",
 	Reference: "RFC 9293 3.6 (case 2)",
 	Severity:  Error,
+	Stuck:     true,
 	End:       endStuckCloseWait,
 }
 

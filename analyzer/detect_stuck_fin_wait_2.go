@@ -9,6 +9,7 @@ var stuckFinWait2 = &Detector{
 	Next:      "on the other end: ss -tanp state close-wait '( sport = :PORT or dport = :PORT )'; here: ss -tano state fin-wait-2",
 	Reference: "RFC 9293 3.6 (case 1), tcp_fin_timeout",
 	Severity:  Warning,
+	Stuck:     true,
 	End:       endStuckFinWait2,
 }
 

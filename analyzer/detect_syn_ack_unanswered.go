@@ -9,6 +9,7 @@ var synACKUnanswered = &Detector{
 	Next:      "capture at the client: does the SYN+ACK arrive? On the server: ss -tn state syn-recv '( sport = :PORT )'; nstat -az TcpExtListenOverflows TcpExtSyncookiesSent",
 	Reference: "RFC 9293 3.10.7.4, tcp_synack_retries",
 	Severity:  Warning,
+	Stuck:     true,
 	End:       endSYNACKUnanswered,
 }
 

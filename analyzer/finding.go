@@ -32,7 +32,8 @@ func ParseSeverity(name string) (Severity, bool) {
 	return Info, false
 }
 
-// Finding is one thing that is wrong, or worth knowing, about a flow.
+// Finding is one thing that is wrong, or worth knowing, about a flow or across
+// flows.
 // Repeats on one flow fold into one finding with a count.
 type Finding struct {
 	Detector *Detector // what kind of finding: its name, cause and reference
@@ -48,6 +49,12 @@ type Finding struct {
 	Doubt    string    // what lowers the certainty; empty when nothing does
 	Evidence string    // one sentence with the numbers in it
 	Next     string    // what to run or look at next, for this flow
+
+	// A finding across flows is about a group of them, and carries those that
+	// it rests on. Subject is empty for a finding about one flow.
+	Subject   string // as Group.String spells it
+	Flows     []int  // the numbers of the first few
+	FlowCount int    // how many there are
 }
 
 // Detector recognises one kind of finding. The one list of them is Detectors.
@@ -55,6 +62,9 @@ type Detector struct {
 	Name      string   // the identifier in every output and flag
 	Doc       string   // one sentence: what it is
 	Cause     string   // the likely cause, in an on-call engineer's words
+	Causes    []string // further ones, the likelier first
+	LooksLike []string // what looks like it and is not: a script holds each
+	Example   string   // how it looks on the wire: a segment script that raises it
 	Next      string   // what to run or look at next; CLIENT, SERVER and PORT stand for the flow's
 	Reference string   // the clause that it rests on
 	Severity  Severity // the highest it is reported with
@@ -62,6 +72,8 @@ type Detector struct {
 	// Capture says that it is a defect of the capture: reported before all
 	// others, and a reason to doubt those that rest on what is missing.
 	Capture bool
+	// Stuck says that the side it is about is stuck in the state that it is in.
+	Stuck bool
 
 	// Wants says which segments Segment is called for: those with any of
 	// these facts. Zero with a nil Segment: only End is of interest.
@@ -71,6 +83,8 @@ type Detector struct {
 	Segment func(*Detector, *Step)
 	// End looks at a flow that is done, or that the capture's end cut off.
 	End func(*Detector, *Flow)
+	// Across looks at many flows together, in a Rollup; nil: at each alone.
+	Across *Across
 }
 
 // Raise adds a finding to the flow, or counts it into one of the same detector

@@ -2,7 +2,7 @@ package analyzer
 
 // Facts are what one segment is, measured against what both sides expected
 // when it came: numbers compared, states not yet touched.
-type Facts uint32
+type Facts uint64
 
 // The facts of a segment. All but FactData and FactACK are rare.
 const (

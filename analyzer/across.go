@@ -1,0 +1,205 @@
+package analyzer
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Group names what flows have in common: a listener (To and Port), a host
+// (From), or a pair (From, and To with or without Port). What is zero is open.
+type Group struct {
+	From, To Addr
+	Port     uint16
+}
+
+// String spells the group: "10.0.0.9:5432", "10.0.0.5" or
+// "10.0.0.5 > 10.0.0.9:5432".
+func (g Group) String() string {
+	to := ""
+	switch {
+	case g.To != Addr{} && g.Port != 0:
+		to = netip.AddrPortFrom(g.To.Netip(), g.Port).String()
+	case g.To != Addr{}:
+		to = g.To.Netip().String()
+	case g.Port != 0:
+		to = "*:" + strconv.Itoa(int(g.Port))
+	}
+	switch {
+	case g.From == Addr{}:
+		return to
+	case to == "":
+		return g.From.Netip().String()
+	}
+	return g.From.Netip().String() + " > " + to
+}
+
+// fill puts the group's addresses and port into a detector's advice.
+func (g Group) fill(advice string) string {
+	name := func(a Addr, open string) string {
+		if (a == Addr{}) {
+			return open
+		}
+		return a.Netip().String()
+	}
+	port := "PORT"
+	if g.Port != 0 {
+		port = strconv.Itoa(int(g.Port))
+	}
+	return strings.NewReplacer("CLIENT", name(g.From, "CLIENT"), "SERVER", name(g.To, "SERVER"), "PORT", port).Replace(advice)
+}
+
+// Across is the part of a Detector that looks across flows.
+type Across struct {
+	// Group says in which group a flow counts that has ended, as seen from
+	// side s; it is asked for both sides. Where ok is false, in none: most
+	// flows of healthy traffic are best in none.
+	Group func(f *Flow, s Side) (g Group, ok bool)
+	// New returns the record that a group's first flow begins.
+	New func() Tally
+}
+
+// Tally is what a detector keeps of one group: bounded, however many flows
+// there are.
+type Tally interface {
+	// Add counts a flow of the group, as seen from side s. It keeps nothing
+	// of f.
+	Add(f *Flow, s Side)
+	// Find fills in what it has to say of the group: n comes with Detector,
+	// Severity, Side and Subject. It returns false when that is nothing.
+	Find(n *Finding) bool
+}
+
+// maxFlowsNamed is how many flows a finding across flows names.
+const maxFlowsNamed = 10
+
+// flowList is the flows that a finding rests on: the first few and how many.
+type flowList struct {
+	first []int
+	n     int
+}
+
+func (l *flowList) add(number int) {
+	if l.n++; len(l.first) < maxFlowsNamed {
+		l.first = append(l.first, number)
+	}
+}
+
+// onto puts the flows into a finding.
+func (l *flowList) onto(n *Finding) { n.Flows, n.FlowCount = slices.Clone(l.first), l.n }
+
+// groups are the tallies of one detector.
+type groups struct {
+	d       *Detector
+	tallies bounded[Group, Tally]
+	found   []Finding // of groups that had to make room
+}
+
+// maxGroups bounds the groups that each detector keeps, and the listeners and
+// pairs of a Rollup.
+const maxGroups = 1 << 14
+
+func (g *groups) add(f *Flow, s Side) {
+	key, ok := g.d.Across.Group(f, s)
+	if !ok {
+		return
+	}
+	t := g.tallies.get(key)
+	if t == nil {
+		t = g.tallies.put(key, g.d.Across.New())
+	}
+	t.Add(f, s)
+}
+
+// finding returns what a tally says of its group.
+func (g *groups) finding(key Group, t Tally) (Finding, bool) {
+	n := Finding{Detector: g.d, Severity: g.d.Severity, Side: NoSide, Subject: key.String(), Count: 1}
+	if !t.Find(&n) {
+		return n, false
+	}
+	n.Last = max(n.Last, n.At)
+	n.Next = key.fill(g.d.Next)
+	return n, true
+}
+
+// leave keeps what a group says that has to make room.
+func (g *groups) leave(key Group, t Tally) {
+	if len(g.found) < maxGroups {
+		if n, ok := g.finding(key, t); ok {
+			g.found = append(g.found, n)
+		}
+	}
+}
+
+// findings returns what there is to say of all groups.
+func (g *groups) findings() []Finding {
+	all := slices.Clone(g.found)
+	g.tallies.each(func(key Group, t Tally) {
+		if n, ok := g.finding(key, t); ok {
+			all = append(all, n)
+		}
+	})
+	slices.SortStableFunc(all, func(a, b Finding) int { return strings.Compare(a.Subject, b.Subject) })
+	return all
+}
+
+// bounded is a map that makes room by dropping what has waited longest without
+// being asked for: a second chance each time round. The order is the same in
+// every run.
+type bounded[K comparable, V any] struct {
+	at    map[K]int
+	slots []slot[K, V]
+	hand  int
+	limit int
+	leave func(K, V) // told of what is dropped; may be nil
+	gone  uint64     // how many were dropped
+}
+
+type slot[K comparable, V any] struct {
+	key  K
+	v    V
+	used bool
+}
+
+// get returns the value of a key, or the zero value.
+func (b *bounded[K, V]) get(k K) (v V) {
+	i, ok := b.at[k]
+	if !ok {
+		return v
+	}
+	b.slots[i].used = true
+	return b.slots[i].v
+}
+
+// put adds a key that is not there, and returns v.
+func (b *bounded[K, V]) put(k K, v V) V {
+	if b.at == nil {
+		b.at = map[K]int{}
+	}
+	if len(b.slots) < b.limit {
+		b.at[k] = len(b.slots)
+		b.slots = append(b.slots, slot[K, V]{key: k, v: v})
+		return v
+	}
+	for b.slots[b.hand].used {
+		b.slots[b.hand].used = false
+		b.hand = (b.hand + 1) % len(b.slots)
+	}
+	old := &b.slots[b.hand]
+	if b.gone++; b.leave != nil {
+		b.leave(old.key, old.v)
+	}
+	delete(b.at, old.key)
+	b.at[k] = b.hand
+	*old = slot[K, V]{key: k, v: v}
+	b.hand = (b.hand + 1) % len(b.slots)
+	return v
+}
+
+// each calls do for every key, in the order of the slots.
+func (b *bounded[K, V]) each(do func(K, V)) {
+	for i := range b.slots {
+		do(b.slots[i].key, b.slots[i].v)
+	}
+}

@@ -1,0 +1,75 @@
+package analyzer
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
+
+// Latency is the distribution of a time, kept in buckets that are at most 1/32
+// of their value wide. Only buckets that were hit take memory.
+type Latency struct {
+	N        int
+	Min, Max int64 // ns, exact
+	buckets  []bucket
+}
+
+type bucket struct {
+	index uint16
+	n     uint32
+}
+
+// latencyBits is how many bits of a value below its highest count.
+const latencyBits = 5
+
+// bucketOf numbers the bucket of v: its highest bit and the next latencyBits.
+func bucketOf(v int64) uint16 {
+	if v < 1<<latencyBits {
+		return uint16(v)
+	}
+	shift := bits.Len64(uint64(v)) - 1 - latencyBits
+	return uint16(shift+1)<<latencyBits | uint16(v>>shift)&(1<<latencyBits-1)
+}
+
+// middleOf is the value in the middle of a bucket.
+func middleOf(index uint16) int64 {
+	if index < 1<<latencyBits {
+		return int64(index)
+	}
+	shift := int(index>>latencyBits) - 1
+	low := (int64(index)&(1<<latencyBits-1) | 1<<latencyBits) << shift
+	return low + 1<<shift/2
+}
+
+// add counts a time, ns; a negative one is not known.
+func (l *Latency) add(v int64) {
+	if v < 0 {
+		return
+	}
+	if l.N == 0 || v < l.Min {
+		l.Min = v
+	}
+	l.Max = max(l.Max, v)
+	l.N++
+	index := bucketOf(v)
+	i, there := slices.BinarySearchFunc(l.buckets, index, func(b bucket, index uint16) int { return cmp.Compare(b.index, index) })
+	if !there {
+		l.buckets = slices.Insert(l.buckets, i, bucket{index: index})
+	}
+	l.buckets[i].n++
+}
+
+// Quantile returns the time, ns, that a share q (0 to 1) of the values does
+// not exceed, within 1/64; 0 when there is none.
+func (l *Latency) Quantile(q float64) int64 {
+	if l.N == 0 {
+		return 0
+	}
+	rank := min(int(q*float64(l.N)), l.N-1)
+	for _, b := range l.buckets {
+		if rank -= int(b.n); rank < 0 {
+			return min(max(middleOf(b.index), l.Min), l.Max)
+		}
+	}
+	return l.Max
+}
