@@ -52,6 +52,7 @@ type weighted struct {
 // Profiles is the list of all kinds of traffic.
 var Profiles = []Profile{
 	{"mix", "short conversations that open, talk and close in every way", 200, fullLength, mixStories},
+	{"healthy", "conversations that open, talk and close in order", 200, fullLength, healthyStories},
 	{"headers", "mix as a capture with a snap length of 96 octets has it", 200, 96, mixStories},
 	{"bulk", "few conversations that move much data", 8, fullLength, []weighted{{1, &bulk}}},
 	{"scan", "SYNs from everywhere: unanswered, refused, half-open", 1000, fullLength,

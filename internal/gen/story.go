@@ -149,6 +149,10 @@ var mixStories = []weighted{
 	{3, &leftInCloseWait}, {5, &dataAgain}, {5, &finAgain}, {2, &leftOpen}, {2, &keptAlive},
 }
 
+var healthyStories = []weighted{
+	{30, &clientCloses}, {15, &serverCloses}, {15, &threeSegments}, {2, &leftOpen}, {2, &keptAlive},
+}
+
 var clientCloses = Story{"client closes", after(opened, active...), after(accepted, passive...),
 	func(c *conversation) { c.open(); c.chat(); c.closeFrom(client) }}
 
