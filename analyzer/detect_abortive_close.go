@@ -19,29 +19,23 @@ var abortiveClose = &Detector{
 
 // onAbortiveClose wants a RST+ACK at exactly the sender's next number and no
 // FIN before it. A RST without ACK answers something, on behalf of no socket.
-// Where all data was acknowledged nothing is lost, and it only explains.
 func onAbortiveClose(d *Detector, st *Step) {
 	f, x, s := st.Flow, st.Segment, st.From
-	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	if !f.aborts(st) {
 		return
 	}
-	n := Finding{Detector: d, Severity: Info, Side: s, At: x.Time, Frame: x.Frame}
-	lost := "all data was acknowledged"
-	if own := p.ack.Distance(e.nxt); p.hasACK && own > 0 {
-		n.Severity = d.Severity
-		lost = fmt.Sprintf("%d octets of its own were not yet acknowledged", own)
-	}
 	after := ""
-	if p.LastSent != 0 { // else its direction was not captured
+	if p := &f.Sides[s.Peer()]; p.LastSent != 0 { // else its direction was not captured
 		after = fmt.Sprintf(", %s after its peer's last segment", since(x.Time-p.LastSent))
 	}
-	n.Evidence = fmt.Sprintf("%s sends RST in frame %d without a FIN%s; %s", f.who(s), x.Frame, after, lost)
-	f.Raise(n)
+	f.Raise(Finding{Detector: d, Severity: Info, Side: s, At: x.Time, Frame: x.Frame,
+		Evidence: fmt.Sprintf("%s sends RST in frame %d without a FIN%s", f.who(s), x.Frame, after)})
 }
 
 // endAbortiveClose takes the finding back when the RST turned out not to be
-// the side's own, or when another finding says why it came.
+// the side's own, or when another finding says why it came. Where all data was
+// acknowledged, be it in a segment that crossed the RST, nothing is lost, and
+// it only explains.
 func endAbortiveClose(d *Detector, f *Flow) {
 	endOwnReset(d, f)
 	for s := range Side(2) {
@@ -52,9 +46,27 @@ func endAbortiveClose(d *Detector, f *Flow) {
 		for _, why := range [...]*Detector{keepaliveTimeout, peerVanished, zeroWindowAbort, resetUnreadData, resetDataLoss} {
 			if f.rests(why, n.Frame) {
 				f.retract(d, s)
+				n = nil
 				break
 			}
 		}
+		if n != nil {
+			f.weighAbort(n, s)
+		}
+	}
+}
+
+// weighAbort says what the side's RST threw away of its own data.
+func (f *Flow) weighAbort(n *Finding, s Side) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	own := p.ack.Distance(e.nxt)
+	switch {
+	case !p.hasACK: // its direction was not captured
+	case own > 0:
+		n.Severity = n.Detector.Severity
+		n.Evidence += "; " + plural(int(own), "octet") + " of its own never acknowledged"
+	default:
+		n.Evidence += "; all data was acknowledged"
 	}
 }
 
