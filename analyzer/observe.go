@@ -10,11 +10,11 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		f.forget()
 	}
 	e := &f.Sides[s]
-	switch seen := e.copies.seen(x); seen {
-	case FactCaptureDuplicate:
+	switch seen := e.copies.seen(x); {
+	case seen == FactCaptureDuplicate && (x.marked() || f.duplicated()):
 		e.Counters.CaptureDuplicates++
 		return seen
-	case FactLateCopy:
+	case seen == FactLateCopy:
 		e.Counters.Segments++
 		return seen
 	}
