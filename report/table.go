@@ -196,6 +196,9 @@ func (r *tableRenderer) Close(s *Summary) error {
 			return err
 		}
 	}
+	if err := r.writeRollup(out, s); err != nil {
+		return err
+	}
 	r.writeFindings(out, s)
 	if err := r.writeFlows(out, s); err != nil {
 		return err
