@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -23,7 +24,7 @@ func (r *tableRenderer) writeRollup(out io.Writer, s *Summary) error {
 	}
 	fmt.Fprintln(out)
 	if o := &r.meta.Options; len(o.Finding) > 0 || o.MinSeverity != "" {
-		r.writeItem(out, "", r.p.faint("listeners: all their connections, whatever the findings"))
+		r.writeItem(out, "", r.p.faint("by listener, over all flows, whatever their findings:"))
 	}
 	if text := r.worstListener(&s.Listeners[0]); text != "" {
 		r.writeItem(out, "", text)
@@ -166,16 +167,21 @@ func (r *Roll) unopened() []unopened {
 // rollGrid lays rolls out: in one line each where that fits, else with what
 // is wrong one below the other.
 func (r *tableRenderer) rollGrid(list []Roll) *grid {
-	if r.wide {
-		return wideRolls(list)
+	g := wideRolls(list)
+	if !r.wide {
+		g = lineRolls(list)
 	}
-	if g := lineRolls(list); g.fit(r.o.Width) {
-		return g
+	if !r.wide && !g.fit(r.o.Width) {
+		if g = stackedRolls(list[:min(len(list), fewStacked)]); !g.fit(r.o.Width) {
+			g.squeeze(0, r.o.Width, len("000.000.000.000:00000"))
+		}
 	}
-	g := stackedRolls(list[:min(len(list), fewStacked)])
-	if !g.fit(r.o.Width) {
-		g.squeeze(0, r.o.Width, len("000.000.000.000:00000"))
-	}
+	g.color("STUCK", func(_ int, line string) string {
+		if line == "-" {
+			return line
+		}
+		return r.p.of(analyzer.Error, line)
+	})
 	return g
 }
 
@@ -209,7 +215,7 @@ func gridOf(list []Roll, cols []rollColumn) *grid {
 var (
 	rollListener = rollColumn{column{name: "LISTENER"}, (*Roll).listener}
 	rollConns    = rollColumn{column{name: "CONNS", right: true}, func(r *Roll) string { return number(r.Connections) }}
-	rollResets   = rollColumn{column{name: "RESETS BY", spare: 1}, func(r *Roll) string { return r.Resets.join(", ") }}
+	rollResets   = rollColumn{column{name: "RESETS BY", spare: 2}, func(r *Roll) string { return r.Resets.join(", ") }}
 	rollTimeWait = rollColumn{column{name: "TIME_WAIT", spare: 3}, func(r *Roll) string { return r.TimeWait.join(", ") }}
 )
 
@@ -237,11 +243,21 @@ func (c rollColumn) kept() rollColumn {
 	return c
 }
 
+// longListener is from which width on a port stands below its address.
+const longListener = 30
+
 // stackedRolls is narrow: what did not open, and what is stuck, stand below
 // one another.
 func stackedRolls(list []Roll) *grid {
 	return gridOf(list, []rollColumn{
-		rollListener, rollConns,
+		{rollListener.column, func(r *Roll) string {
+			text := r.listener()
+			if len(text) > longListener {
+				text = text[:strings.LastIndexByte(text, ':')] + "\n:" + strconv.Itoa(int(r.Port))
+			}
+			return text
+		}},
+		rollConns,
 		countColumn("ESTAB", 4, func(r *Roll) int { return r.Established }),
 		{column{name: "NOT OPENED"}, func(r *Roll) string {
 			var lines []string
@@ -252,8 +268,10 @@ func stackedRolls(list []Roll) *grid {
 			}
 			return strings.Join(lines, "\n")
 		}},
-		{column{name: "STUCK"}, func(r *Roll) string { return strings.ReplaceAll(r.stuckText("\n"), ", ", "\n") }},
-		{column{name: "SERVER P50/MAX", spare: 2}, func(r *Roll) string { return r.HandshakeLatency.Server.join(false) }},
+		{column{name: "STUCK"}, func(r *Roll) string {
+			return strings.NewReplacer(", ", "\n", " for ", "\nfor ").Replace(r.stuckText("\n"))
+		}},
+		{column{name: "SERVER P50/MAX", spare: 1}, func(r *Roll) string { return r.HandshakeLatency.Server.join(false) }},
 		rollResets.stacked(), rollTimeWait.stacked(),
 	})
 }
@@ -336,10 +354,14 @@ func (c SideCounts) join(sep string) string {
 	return strings.Join(list, sep)
 }
 
-// join is median, 95th percentile (full) and maximum.
+// join is median, 95th percentile (full) and maximum; a single value is all
+// of them.
 func (l *Latency) join(full bool) string {
-	if l == nil {
+	switch {
+	case l == nil:
 		return ""
+	case l.N == 1:
+		return span(int64(l.Max))
 	}
 	text := span(int64(l.P50))
 	if full {
