@@ -62,8 +62,7 @@ func (r *Rollup) Findings() (all []Finding) {
 }
 
 // Listeners returns what is known of each listener, the most troubled first
-// (what is stuck, then what did not open, then resets, then connections), and
-// how many others had to make room.
+// (then by resets, then by connections), and how many others had to make room.
 func (r *Rollup) Listeners() (list []*Roll, dropped uint64) {
 	return byTrouble(&r.listeners), r.listeners.gone
 }
