@@ -35,6 +35,7 @@ var Detectors = []*Detector{
 	zeroWindowAbort,
 	zeroWindowStall,
 	peerVanished,
+	idleTimeoutCut,
 	neverClosed,
 
 	resetUnreadData,
