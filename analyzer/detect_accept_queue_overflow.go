@@ -53,7 +53,7 @@ type acceptances struct{ completed, kept, ignored uint32 }
 func (a *acceptances) trouble() int { return int(a.kept)<<16 + int(a.ignored) }
 
 func (t *acceptTally) Add(f *Flow, s Side) {
-	a := t.windows.at(f.Start, (*acceptances).trouble)
+	a := t.windows.at(f.Start, (*acceptances).trouble, nil)
 	if f.ignored() {
 		a.ignored++
 		return

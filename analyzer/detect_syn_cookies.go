@@ -55,7 +55,8 @@ func (f *Flow) offersKnown() bool {
 type cookieTally struct {
 	flowList // of those that were not given what they offered
 	windows  windows[answers]
-	family   int // of the listener's address: 0 IPv4, 1 IPv6
+	calm     answers // of windows without load that had to make room
+	family   int     // of the listener's address: 0 IPv4, 1 IPv6
 }
 
 // answers counts the SYN+ACKs of one window.
@@ -72,7 +73,7 @@ type answers struct {
 func (a *answers) trouble() int { return int(a.load) }
 
 func (t *cookieTally) Add(f *Flow, s Side) {
-	a := t.windows.at(f.Start, (*answers).trouble)
+	a := t.windows.at(f.Start, (*answers).trouble, t.leave)
 	if f.opening() > openingCompleted {
 		a.load++
 	}
@@ -109,6 +110,14 @@ func (t *cookieTally) Add(f *Flow, s Side) {
 	}
 }
 
+// leave keeps what the listener grants without load, however long the load
+// lasts.
+func (t *cookieTally) leave(a *answers) {
+	if a.load == 0 {
+		t.calm.plus(a)
+	}
+}
+
 // plus adds another window's counts.
 func (a *answers) plus(b *answers) {
 	for k := range granted {
@@ -128,6 +137,7 @@ func (a *answers) plus(b *answers) {
 // peak is how many are half-open at once.
 func (t *cookieTally) split() (under, other answers, peak int) {
 	const loaded = 20
+	other = t.calm
 	for i := range t.windows {
 		load := 0
 		for _, w := range t.windows.upTo(i, backlogTime) {

@@ -76,6 +76,7 @@ func groupByOpening(f *Flow, s Side) (Group, bool) {
 type synFloodTally struct {
 	flowList // of those that were not completed
 	windows  windows[openings]
+	gone     openings // of windows that had to make room, though a flood's
 	sources  map[Addr]struct{}
 }
 
@@ -94,7 +95,7 @@ const maxSources = 64
 func (o *openings) open() int { return int(o.half + o.unanswered) }
 
 func (t *synFloodTally) Add(f *Flow, _ Side) {
-	o := t.windows.at(f.Start, (*openings).open)
+	o := t.windows.at(f.Start, (*openings).open, t.leave)
 	switch f.opening() {
 	case openingCompleted:
 		o.completed++
@@ -123,22 +124,29 @@ func (t *synFloodTally) Add(f *Flow, _ Side) {
 	}
 }
 
-// sumOpenings adds windows up.
+// leave keeps when a flood was that lasts for more windows than are kept.
+func (t *synFloodTally) leave(o *openings) {
+	if int64(o.open())*backlogTime >= floodLeast*windowWidth {
+		t.gone.plus(o)
+	}
+}
+
+// plus adds another window.
+func (o *openings) plus(p *openings) {
+	if p.open() > 0 && (o.open() == 0 || p.first < o.first) {
+		o.first, o.frame = p.first, p.frame
+	}
+	o.last = max(o.last, p.last)
+	o.completed += p.completed
+	o.half += p.half
+	o.unanswered += p.unanswered
+	o.repeated += p.repeated
+	o.insisting += p.insisting
+}
+
 func sumOpenings(w windows[openings]) (all openings) {
 	for i := range w {
-		o := &w[i].v
-		all.completed += o.completed
-		all.half += o.half
-		all.unanswered += o.unanswered
-		all.repeated += o.repeated
-		all.insisting += o.insisting
-		if o.open() == 0 {
-			continue
-		}
-		if all.first == 0 || o.first < all.first {
-			all.first, all.frame = o.first, o.frame
-		}
-		all.last = max(all.last, o.last)
+		all.plus(&w[i].v)
 	}
 	return all
 }
@@ -171,15 +179,13 @@ func (t *synFloodTally) Find(n *Finding) bool {
 	}
 	tenth := t.windows[at].v.open() / 10
 	all := sumOpenings(t.windows.around(at, backlogTime, func(o *openings) bool { return o.open() > tenth }))
+	all.plus(&peak)
+	all.plus(&t.gone)
 	if open < floodMuch {
 		n.Severity = Warning
 	}
-	n.At, n.Last, n.Frame = min(all.first, peak.first), max(all.last, peak.last), all.frame
-	if peak.first < all.first {
-		n.Frame = peak.frame
-	}
-	n.For = n.Last - n.At
-	n.Evidence = fmt.Sprintf("of %d connections that began within %s, %d stay half-open and %d SYNs get no answer: %d %% complete; they come from %s, and it lasts %s",
+	n.At, n.Last, n.Frame, n.For = all.first, all.last, all.frame, all.last-all.first
+	n.Evidence = fmt.Sprintf("of %d connections that began within %s, %d stay half-open and %d SYNs get no answer: %d %% complete; they come from %s, and the whole lasts %s",
 		open+int(peak.completed), since(peak.last-peak.first), peak.half, peak.unanswered, completion(&peak), t.from(), since(n.For))
 	if peak.insisting*2 > peak.half {
 		n.lower("most of the clients send their SYN again, as real ones do that no SYN+ACK reaches")

@@ -19,12 +19,13 @@ type window[T any] struct {
 
 const (
 	windowWidth = int64(10 * time.Second)
-	maxWindows  = 32
+	maxWindows  = 16
 )
 
 // at returns the T of the window that holds an instant; it is valid until the
-// next call. trouble says how much one would be missed.
-func (w *windows[T]) at(t int64, trouble func(*T) int) *T {
+// next call. trouble says how much one would be missed; leave, which may be
+// nil, is told of what makes room.
+func (w *windows[T]) at(t int64, trouble func(*T) int, leave func(*T)) *T {
 	from := t - t%windowWidth
 	i := w.find(from)
 	if i < len(*w) && (*w)[i].from == from {
@@ -36,6 +37,9 @@ func (w *windows[T]) at(t int64, trouble func(*T) int) *T {
 			if trouble(&(*w)[j].v) < trouble(&(*w)[least].v) {
 				least = j
 			}
+		}
+		if leave != nil {
+			leave(&(*w)[least].v)
 		}
 		*w = slices.Delete(*w, least, least+1)
 		i = w.find(from)

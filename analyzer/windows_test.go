@@ -11,13 +11,13 @@ import (
 func TestWindows(t *testing.T) {
 	count := func(at []int64) (w windows[int]) {
 		for _, t := range at {
-			*w.at(t, func(n *int) int { return *n })++
+			*w.at(t, func(n *int) int { return *n }, nil)++
 		}
 		return w
 	}
 	at := make([]int64, 500)
 	for i := range at {
-		at[i] = 1e18 + rand.Int64N(20*windowWidth)
+		at[i] = 1e18 + rand.Int64N((maxWindows-1)*windowWidth)
 	}
 	want := count(at)
 	rand.Shuffle(len(at), func(i, j int) { at[i], at[j] = at[j], at[i] })
@@ -39,14 +39,15 @@ func TestWindows(t *testing.T) {
 // windows.
 func TestWindowsAreBounded(t *testing.T) {
 	var w windows[int]
-	id := func(n *int) int { return *n }
+	id, gone := func(n *int) int { return *n }, 0
+	leave := func(n *int) { gone += *n }
 	for i := range int64(100) {
-		*w.at(i*windowWidth, id) = 1
+		*w.at(i*windowWidth, id, leave) = 1
 		if i == 5 || i == 6 || i == 8 {
-			*w.at(i*windowWidth, id) = 50
+			*w.at(i*windowWidth, id, leave) = 50
 		}
 	}
-	if len(w) != maxWindows || w[0] != (window[int]{5 * windowWidth, 50}) || w[2].from != 8*windowWidth {
+	if len(w) != maxWindows || gone != 100-maxWindows || w[0] != (window[int]{5 * windowWidth, 50}) || w[2].from != 8*windowWidth {
 		t.Fatalf("%d windows: %v", len(w), w)
 	}
 	if got := w.upTo(2, 3*windowWidth); len(got) != 2 || got[0].from != 6*windowWidth {
