@@ -17,6 +17,9 @@ var Detectors = []*Detector{
 	handshakeISNChange,
 	staleTupleChallenge,
 	acceptQueueReset,
+	acceptQueueOverflow,
+	synFlood,
+	synCookies,
 	tfoDataIgnored,
 	synACKUnanswered,
 	synRetransmitRecovered,
@@ -32,6 +35,7 @@ var Detectors = []*Detector{
 	zeroWindowAbort,
 	zeroWindowStall,
 	peerVanished,
+	idleTimeoutCut,
 	neverClosed,
 
 	resetUnreadData,

@@ -43,9 +43,12 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 }
 
 // note keeps the flow's own dates.
-func (f *Flow) note(x *Segment) {
-	if f.Frames == 0 {
+func (f *Flow) note(s Side, x *Segment) {
+	switch {
+	case f.Frames == 0:
 		f.Start, f.FirstFrame, f.Link = x.Time, x.Frame, x.Link
+	case x.Time-f.End >= idleAfter || f.idle != nil:
+		f.noteIdle(s, x)
 	}
 	f.Frames++
 	f.End, f.LastFrame = max(f.End, x.Time), x.Frame

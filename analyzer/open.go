@@ -96,7 +96,7 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	}
 	again := e.hasISN && e.Counters.SYN > 1 && e.proven != SynSent
 	e.sample(x)
-	f.settle(s, x, again)
+	facts |= f.settleAgain(s, x, again)
 	if !e.hasISN {
 		e.startAt(x)
 		f.learnOffer(s, x)
@@ -124,6 +124,21 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	}
 	p.oblige(x.Time)
 	f.noteDark(s.Peer(), x)
+	return facts
+}
+
+// settleAgain settles what a SYN+ACK shows, and says when it belies an ACK of
+// the one before that a listener takes unless its accept queue is full: with
+// data or a FIN. TCP_DEFER_ACCEPT ignores a bare one, once more after the end of its
+// time, and takes the next.
+func (f *Flow) settleAgain(s Side, x *Segment, again bool) (facts Facts) {
+	e := &f.Sides[s]
+	i, broken := e.find(RcvACKofSYN), e.broken[RcvACKofSYN]
+	bare := i >= 0 && !e.inbox[i].hasEnd
+	f.settle(s, x, again)
+	if e.broken[RcvACKofSYN] > broken && (!bare || broken > 0) {
+		facts |= FactNotAccepted
+	}
 	return facts
 }
 

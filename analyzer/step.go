@@ -34,6 +34,7 @@ const (
 	FactTimeWait                           // reached a side in TIME_WAIT and restarted 2 MSL
 	FactReuse                              // first SYN on an address pair used before
 	FactUnreachable                        // an ICMP error that quotes the flow
+	FactNotAccepted                        // a SYN+ACK again though its ACK came with data, or twice
 )
 
 var factNames = [...]string{
@@ -42,6 +43,7 @@ var factNames = [...]string{
 	"ACK of unseen bytes", "SYN", "SYN+ACK", "FIN", "FIN ignored", "RST", "RST in window",
 	"RST ignored", "refused", "SYN in window", "challenge ACK", "SYN+ACK with wrong ACK",
 	"to a closed side", "data after the peer's FIN", "in TIME_WAIT", "address pair reused", "ICMP error",
+	"handshake's ACK not accepted",
 }
 
 // Names returns the words for every fact in the set, in order.

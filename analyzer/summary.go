@@ -9,6 +9,7 @@ type tracked struct {
 	synRetransmits, synackRetransmits int
 	fastOpen                          bool // data of the SYN was accepted
 	synData                           uint32
+	idle                              *idle // nil: it has never been silent for idleAfter
 
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered
