@@ -7,6 +7,7 @@ var Detectors = []*Detector{
 	captureGap,
 	oneWayCapture,
 	duplicateCapture,
+	offloadArtifact,
 
 	connectTimeout,
 	connectionRefused,
@@ -27,6 +28,12 @@ var Detectors = []*Detector{
 	lateClose,
 	finUnacknowledged,
 	closingStuck,
+
+	retransmissionHeavy,
+	spuriousRetransmission,
+	reordering,
+	oldDuplicate,
+	overlapConflict,
 
 	keepaliveTimeout,
 	zeroWindowAbort,
