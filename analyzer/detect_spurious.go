@@ -15,6 +15,7 @@ var spuriousRetransmission = &Detector{
 		"a retransmission that crosses the ACK: it passes the tap before the sender can have that ACK",
 		"a packet that the network delivers twice: the receiver reports that as well, though nothing was sent again",
 		"a retransmission of what was lost: acknowledged only afterwards",
+		"a probe of the tail, after a delayed ACK: it asks whether the tail arrived, and now and then it has",
 	},
 	Next:      "on the sender: ss -tin '( dport = :PORT or sport = :PORT )' (rto, rtt, dsack_dups); nstat -az TcpExtTCPDSACKRecv TcpExtTCPSpuriousRTOs TcpExtTCPLossProbes; does the round trip jump? ping SERVER",
 	Reference: "RFC 2883 4, RFC 5682, RFC 6298 2.4",
@@ -28,14 +29,17 @@ b > a . 1 ack 101 @+20ms`,
 }
 
 // endSpurious wants either that the ACK had passed the tap more than a round
-// trip from the tap to the sender before, or the receiver's word. Now and then
-// it is the price of probing the tail early (RFC 8985 7).
+// trip from the tap to the sender before, or the receiver's word. A few probes
+// of the tail that were not needed are what probing costs (RFC 8985 7).
 func endSpurious(d *Detector, f *Flow) {
-	const often = 10
+	const often, fewProbes = 10, 5
 	for s := range Side(2) {
 		e := &f.Sides[s]
 		acked, told := f.Remark(FactNeedless, s), f.Remark(FactDSACK, s.Peer())
 		if acked == nil && told == nil {
+			continue
+		}
+		if n := e.trouble.probes; n == e.trouble.needless && n < fewProbes {
 			continue
 		}
 		n := Finding{Detector: d, Severity: Info, Side: s}

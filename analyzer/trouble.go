@@ -14,7 +14,8 @@ type trouble struct {
 	rounds     int    // losses that began after the one before was over
 	roundEnd   Seq    // what it had sent when the last round began
 	timedOut   bool   // a timeout was part of that round
-	recent     [8]span
+	probes     int    // of the needless ones, those that probed the tail
+	recent     [8]resent
 	recentAt   uint8
 	overtaken  uint16 // the most packets that overtook one, by IP ID
 	afterACK   int    // segments recorded after their own ACK
@@ -26,6 +27,12 @@ type trouble struct {
 	staleAge uint32
 	refused  int // old duplicates that it answered with a bare ACK
 	refusal  uint64
+}
+
+// resent is a segment sent again.
+type resent struct {
+	span
+	cause resendCause
 }
 
 // resendCause is what made a side send something again.
@@ -99,12 +106,19 @@ func (f *Flow) overtaken(s Side, x *Segment) Facts {
 }
 
 // resend notes that side s sends x again, and says what more there is to that.
-// Late copies, an octet into a closed window, and what the capture misplaced
-// were not sent again.
-func (f *Flow) resend(s Side, x *Segment) (facts Facts) {
+// Late copies, an octet into a closed window, what brings new octets besides,
+// what has no timestamp where all have one (RFC 7323 3.2: forged), and what the
+// capture misplaced were not sent again.
+func (f *Flow) resend(s Side, x *Segment) Facts {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	fin := x.Flags&FIN != 0
-	if e.order(x) < 0 || p.stall() != nil || x.Len <= 1 && !fin {
+	if e.order(x) < 0 || p.stall() != nil || x.Len <= 1 && !fin || e.nxt.Less(x.end()) {
+		return 0
+	}
+	if f.conflicts(s, x) {
+		return FactConflict
+	}
+	if e.hasTS && x.Options.Set&(OptTimestamps|OptTruncated) == 0 {
 		return 0
 	}
 	t := e.troubled()
@@ -118,7 +132,8 @@ func (f *Flow) resend(s Side, x *Segment) (facts Facts) {
 		t.rounds++
 		t.roundEnd, t.timedOut = e.nxt, false
 	}
-	t.resent[f.resendCause(s, x, first)]++
+	cause := f.resendCause(s, x, first)
+	t.resent[cause]++
 	t.octets += uint64(x.end() - x.Seq)
 	if e.contig.LessEq(x.Seq) && e.spans.covered(x.Seq, x.end()) == 0 {
 		t.unseen++
@@ -127,22 +142,21 @@ func (f *Flow) resend(s Side, x *Segment) (facts Facts) {
 		return 0
 	}
 	if lost == 0 && p.hasACK && x.end().LessEq(p.ack) && x.Time-p.LastSent > e.threshold() {
-		t.needs(x.Len)
-		facts |= FactNeedless
-	} else {
-		t.recent[t.recentAt] = span{x.Seq, x.end()}
-		t.recentAt = (t.recentAt + 1) % uint8(len(t.recent))
+		t.wasted(resent{span{x.Seq, x.end()}, cause})
+		return FactNeedless
 	}
-	if f.conflicts(s, x) {
-		facts |= FactConflict
-	}
-	return facts
+	t.recent[t.recentAt] = resent{span{x.Seq, x.end()}, cause}
+	t.recentAt = (t.recentAt + 1) % uint8(len(t.recent))
+	return 0
 }
 
-// needs counts a segment sent again that was not needed.
-func (t *trouble) needs(octets uint32) {
+// wasted counts a segment sent again that its receiver had.
+func (t *trouble) wasted(r resent) {
 	t.needless++
-	t.needlessOf += uint64(octets)
+	t.needlessOf += uint64(r.to - r.from)
+	if r.cause == resentTLP {
+		t.probes++
+	}
 }
 
 // resendCause says why side s sends x again, as the first of a round or later.
@@ -187,9 +201,9 @@ func (f *Flow) sacked(s Side, x *Segment) Facts {
 		return 0
 	}
 	for i, r := range t.recent {
-		if n := overlap(r, block); n > 0 {
-			t.needs(n)
-			t.recent[i] = span{}
+		if overlap(r.span, block) > 0 {
+			t.wasted(r)
+			t.recent[i] = resent{}
 			return FactDSACK
 		}
 	}
