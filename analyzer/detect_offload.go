@@ -32,6 +32,9 @@ a > b . 101 ack 9001`,
 func endOffload(d *Detector, f *Flow) {
 	var n Finding
 	for s := range Side(2) {
+		if f.Sides[s].largest == 0 {
+			continue
+		}
 		r := f.Remark(FactOversize, s)
 		if r == nil {
 			continue

@@ -34,8 +34,12 @@ b > a . 1 ack 101 ts 75040 ecr 14020 @+20ms`,
 func endOldDuplicate(d *Detector, f *Flow) {
 	const several = 3
 	for s := range Side(2) {
-		r, t := f.Remark(FactStale, s), f.Sides[s.Peer()].trouble
-		if r == nil || t.refused == 0 || f.misordered(0) || f.misordered(1) {
+		t := f.Sides[s.Peer()].trouble
+		if t == nil || t.refused == 0 || f.misordered(0) || f.misordered(1) {
+			continue
+		}
+		r := f.Remark(FactStale, s)
+		if r == nil {
 			continue
 		}
 		n := Finding{Detector: d, Severity: Info, Side: s, At: r.First, Last: r.Last, Frame: r.Frame,

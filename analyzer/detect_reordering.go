@@ -29,11 +29,14 @@ a > b . 1 ack 3001`,
 func endReordering(d *Detector, f *Flow) {
 	const often, leastPercent = 10, 1
 	for s := range Side(2) {
+		e := &f.Sides[s]
+		if e.trouble == nil {
+			continue
+		}
 		r := f.Remark(FactReordered, s)
 		if r == nil || f.Remark(FactReordered, s.Peer()) != nil || f.misordered(0) || f.misordered(1) {
 			continue
 		}
-		e := &f.Sides[s]
 		n := Finding{Detector: d, Severity: Info, Side: s, At: r.First, Last: r.Last, Frame: r.Frame, Count: r.Count}
 		if r.LastFrame != r.Frame {
 			n.Frames = []uint64{r.LastFrame}

@@ -51,8 +51,8 @@ func endRetransmissionHeavy(d *Detector, f *Flow) {
 	)
 	for s := range Side(2) {
 		e := &f.Sides[s]
-		t, r := e.trouble, f.Remark(FactRetransmission, s)
-		if t == nil || r == nil {
+		t := e.trouble
+		if t == nil {
 			continue
 		}
 		count := 0
@@ -61,6 +61,13 @@ func endRetransmissionHeavy(d *Detector, f *Flow) {
 		}
 		needed, sent := t.octets-min(t.octets, t.needlessOf), e.Counters.Bytes+t.octets
 		if count-t.needless < leastSegments || t.rounds < leastRounds || needed*100 < sent*leastPercent {
+			continue
+		}
+		r := f.Remark(FactRetransmission, s)
+		if r == nil {
+			r = f.Remark(FactOutOfOrder, s) // all came soon after what was asked for
+		}
+		if r == nil {
 			continue
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: r.First, Last: r.Last, Frame: r.Frame,

@@ -35,6 +35,9 @@ func endSpurious(d *Detector, f *Flow) {
 	const often, fewProbes = 10, 5
 	for s := range Side(2) {
 		e := &f.Sides[s]
+		if e.trouble == nil || e.trouble.needless == 0 {
+			continue
+		}
 		acked, told := f.Remark(FactNeedless, s), f.Remark(FactDSACK, s.Peer())
 		if acked == nil && told == nil {
 			continue

@@ -34,28 +34,21 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 	if e.trouble != nil {
 		f.refuses(s, x, facts)
 	}
-	facts |= f.stamp(s, x)
+	if d := int32(x.Options.TSVal - e.tsMax); x.Options.Set&OptTimestamps != 0 && (d != 0 || !e.hasTS) {
+		if !e.hasTS || d > 0 {
+			e.tsMax, e.hasTS = x.Options.TSVal, true
+		} else {
+			facts |= f.stale(s, x)
+		}
+	}
+	if d := int16(x.IPID - e.id); d > 0 || d <= -nearID {
+		e.nextID(x)
+	}
 	e.LastSent, e.LastFrame = x.Time, x.Frame
-	e.obliging = 0
-	return facts
-}
-
-// stamp keeps what tells a side's later segments from its earlier ones.
-func (f *Flow) stamp(s Side, x *Segment) (facts Facts) {
-	e := &f.Sides[s]
 	if x.Flags&RST == 0 {
 		e.ttl = x.TTL
 	}
-	if x.Options.Set&OptTimestamps != 0 {
-		if !e.hasTS || int32(x.Options.TSVal-e.tsMax) > 0 {
-			e.tsMax, e.hasTS = x.Options.TSVal, true
-		} else if x.Options.TSVal != e.tsMax {
-			facts = f.stale(s, x, e.tsMax-x.Options.TSVal)
-		}
-	}
-	if d := int16(x.IPID - e.id); x.IPID != 0 && (d > 0 || d <= -nearID || e.id == 0) {
-		e.id = x.IPID
-	}
+	e.obliging = 0
 	return facts
 }
 

@@ -86,6 +86,13 @@ func (e *Endpoint) order(x *Segment) int32 {
 	return 0
 }
 
+// nextID keeps the highest IP ID of the side's count. 0 stands for none.
+func (e *Endpoint) nextID(x *Segment) {
+	if x.IPID != 0 {
+		e.id = x.IPID
+	}
+}
+
 // overtaken handles a segment that fills a hole soon after the segments beyond
 // it: sent first and captured last, unless its marks say that it was sent
 // later. Without marks its sender cannot have known what is missing before the
@@ -210,17 +217,18 @@ func (f *Flow) sacked(s Side, x *Segment) Facts {
 	return 0
 }
 
-// stale recognises data whose TSVal is older, by ticks, than the highest that
-// its sender has sent, by more than reordering explains: a second and two
+// stale recognises data whose TSVal is older than the highest that its sender
+// has sent, by more than reordering explains: a second and two
 // round trips, or since before its own SYN. After a long silence the clock may
 // have gone round (RFC 7323 5.5). Where the clock's pace is not known, it is
 // taken for the fastest in use.
-func (f *Flow) stale(s Side, x *Segment, ticks uint32) Facts {
+func (f *Flow) stale(s Side, x *Segment) Facts {
 	const longSilence = int64(30 * time.Minute) // 2^31 us
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	if !x.occupies() || x.Flags&(SYN|RST) != 0 || x.Time-e.LastSent > longSilence {
 		return 0
 	}
+	ticks := e.tsMax - x.Options.TSVal
 	tick, first := int64(time.Microsecond), f.synAt
 	if s != f.Client {
 		first = f.synackAt
