@@ -78,7 +78,9 @@ func endRetransmissionHeavy(d *Detector, f *Flow) {
 		if f.finding(duplicateCapture, NoSide) != nil {
 			n.lower("the capture holds packets twice, and copies that come late look like these")
 		}
-		n.lower(f.captureDoubt())
+		if f.Sides[s.Peer()].LastSent == 0 {
+			n.lower("nothing of the " + f.who(s.Peer()) + " was captured: what of it was needed is not known")
+		}
 		f.Raise(n)
 	}
 }
