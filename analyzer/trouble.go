@@ -118,14 +118,11 @@ func (f *Flow) overtaken(s Side, x *Segment) Facts {
 // capture misplaced were not sent again.
 func (f *Flow) resend(s Side, x *Segment) Facts {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	fin := x.Flags&FIN != 0
-	if e.order(x) < 0 || p.stall() != nil || x.Len <= 1 && !fin || e.nxt.Less(x.end()) {
-		return 0
-	}
-	if f.conflicts(s, x) {
+	if x.Len > 1 && f.conflicts(s, x) {
 		return FactConflict
 	}
-	if e.hasTS && x.Options.Set&(OptTimestamps|OptTruncated) == 0 {
+	if e.order(x) < 0 || p.stall() != nil || x.Len <= 1 && x.Flags&FIN == 0 || e.nxt.Less(x.end()) ||
+		e.hasTS && x.Options.Set&(OptTimestamps|OptTruncated) == 0 {
 		return 0
 	}
 	t := e.troubled()
