@@ -7,6 +7,7 @@ var Detectors = []*Detector{
 	captureGap,
 	oneWayCapture,
 	duplicateCapture,
+	offloadArtifact,
 
 	connectTimeout,
 	connectionRefused,
@@ -30,6 +31,12 @@ var Detectors = []*Detector{
 	lateClose,
 	finUnacknowledged,
 	closingStuck,
+
+	retransmissionHeavy,
+	spuriousRetransmission,
+	reordering,
+	oldDuplicate,
+	overlapConflict,
 
 	keepaliveTimeout,
 	zeroWindowAbort,

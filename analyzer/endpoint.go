@@ -34,6 +34,7 @@ type Endpoint struct {
 	hasBase  bool
 	ackAtFIN Seq // what it had acknowledged when it sent its FIN
 
+	trouble *trouble // nil: it has had none
 	sender
 	receiver
 }
@@ -67,7 +68,11 @@ type sender struct {
 	resent resends
 	run    run
 	copies copyRing
-	ttl    uint8 // of its last segment that was no RST
+	ttl    uint8  // of its last segment that was no RST
+	id     uint16 // its last IP ID, but for those of segments that come late
+	// largest is its largest segment of those that no link carries.
+	largest  uint32
+	payloads payloadRing
 }
 
 // receiver is what a side has told of its receiving half.

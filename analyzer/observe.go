@@ -31,14 +31,24 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 	default:
 		facts = f.takeOrdinary(s, x)
 	}
+	if e.trouble != nil {
+		f.refuses(s, x, facts)
+	}
+	if d := int32(x.Options.TSVal - e.tsMax); x.Options.Set&OptTimestamps != 0 && (d != 0 || !e.hasTS) {
+		if !e.hasTS || d > 0 {
+			e.tsMax, e.hasTS = x.Options.TSVal, true
+		} else {
+			facts |= f.stale(s, x)
+		}
+	}
+	if d := int16(x.IPID - e.id); d > 0 || d <= -nearID {
+		e.nextID(x)
+	}
 	e.LastSent, e.LastFrame = x.Time, x.Frame
 	if x.Flags&RST == 0 {
 		e.ttl = x.TTL
 	}
 	e.obliging = 0
-	if x.Options.Set&OptTimestamps != 0 && (!e.hasTS || int32(x.Options.TSVal-e.tsMax) > 0) {
-		e.tsMax, e.hasTS = x.Options.TSVal, true
-	}
 	return facts
 }
 
@@ -137,19 +147,21 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 	case !x.occupies():
 	case e.nxt.Less(x.Seq):
 		facts |= FactHole
-	case before && e.contig.LessEq(x.Seq) && e.spans.covered(x.Seq, x.end()) == 0 && x.Time-e.LastSent < reorderWithin:
+	case before && e.contig.LessEq(x.Seq) && e.spans.covered(x.Seq, x.end()) == 0 &&
+		(x.Time-e.LastSent < reorderWithin || e.order(x) < 0):
 		e.Counters.OutOfOrder++
-		facts |= FactOutOfOrder
+		facts |= FactOutOfOrder | f.overtaken(s, x)
 	case before && !(e.hasFIN && !e.finSeen && x.Flags&FIN != 0 && x.end() == e.fin.Add(1)):
 		e.Counters.Retransmitted++
+		facts |= FactRetransmission | f.resend(s, x)
 		e.repeats(FactRetransmission, x, p)
-		facts |= FactRetransmission
 	}
 	return facts
 }
 
 // reorderWithin tells reordering from retransmission where a segment fills a
-// hole: Wireshark's 3 ms for a round trip not yet known.
+// hole and its marks do not tell: Wireshark's 3 ms for a round trip not yet
+// known.
 const reorderWithin = int64(3e6)
 
 // acknowledge takes x's ACK as proof of what the peer sent, and as a promise
@@ -160,6 +172,9 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 	}
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	facts = f.ackFacts(s, x)
+	if x.Options.Set&OptSACK != 0 {
+		facts |= f.sacked(s, x)
+	}
 	if !p.started {
 		p.started, p.nxt, p.contig = true, x.Ack, x.Ack
 		p.mayHaveFIN = true
@@ -216,6 +231,7 @@ func (f *Flow) ackFacts(s Side, x *Segment) Facts {
 		return 0
 	}
 	e.Counters.DuplicateACK++
+	e.lacks(x.Ack)
 	return FactDuplicateACK
 }
 
@@ -256,6 +272,13 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 		return facts | FactFINIgnored
 	}
 	facts |= f.towardsClosed(s, x)
+	if mss := uint32(p.Offered.MSS); mss != 0 && x.Len > mss && f.oversize(s, x) {
+		facts |= FactOversize
+		e.largest = max(e.largest, x.Len)
+	}
+	if x.HeaderSum != 0 && measured&FactRetransmission == 0 {
+		e.payloads.add(x)
+	}
 	if f.countPayload(s, x) > 0 {
 		facts |= FactData
 		e.LastData = x.Time

@@ -105,8 +105,17 @@ type Segment struct {
 	IPID     uint16 // IPv4 identification; 0 for IPv6
 	Checksum uint16 // TCP checksum as on the wire; 0 when cut
 
+	// HeaderSum is the ones' complement sum (RFC 1071) of the TCP header, its
+	// checksum among it, and the TCP length, not folded, with the octets of
+	// each pair turned round. The checksum covers that, the addresses and the
+	// payload: so two segments of one direction and length differ in payload
+	// when their HeaderSums differ, whatever the snaplen cut. 0 when not known:
+	// no payload, a header that was cut, or a fragment.
+	HeaderSum uint64
+
 	Link    uint32 // the source's number for interface, VLAN and tunnel path
 	Options Options
+	SACK    [2]Seq // the first block of OptSACK, from and to; equal when it has none
 }
 
 // end is the sequence number after everything that the segment occupies:

@@ -35,6 +35,12 @@ const (
 	FactReuse                              // first SYN on an address pair used before
 	FactUnreachable                        // an ICMP error that quotes the flow
 	FactNotAccepted                        // a SYN+ACK again though its ACK came with data, or twice
+	FactReordered                          // sent before the segments that it was captured after
+	FactNeedless                           // sends again what the peer has long acknowledged
+	FactDSACK                              // says that what was sent again came twice: RFC 2883
+	FactConflict                           // sends a range again with other octets
+	FactStale                              // an older timestamp than reordering explains: RFC 7323 5
+	FactOversize                           // larger than the receiver's MSS allows
 )
 
 var factNames = [...]string{
@@ -44,6 +50,8 @@ var factNames = [...]string{
 	"RST ignored", "refused", "SYN in window", "challenge ACK", "SYN+ACK with wrong ACK",
 	"to a closed side", "data after the peer's FIN", "in TIME_WAIT", "address pair reused", "ICMP error",
 	"handshake's ACK not accepted",
+	"overtaken", "already acknowledged", "duplicate SACK", "other octets than before", "old timestamp",
+	"larger than the MSS",
 }
 
 // Names returns the words for every fact in the set, in order.

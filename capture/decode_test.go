@@ -41,6 +41,9 @@ func describe(p *Packet, links []analyzer.Link) string {
 		fmt.Fprintf(&b, "%s > %s %s seq %d ack %d len %d win %d ttl %d id %d sum %x", netip.AddrPortFrom(s.Src.Netip(), s.SrcPort),
 			netip.AddrPortFrom(s.Dst.Netip(), s.DstPort), s.Flags, s.Seq, s.Ack, s.Len, s.Window, s.TTL, s.IPID, s.Checksum)
 		b.WriteString(describeOptions(s.Options))
+		if s.SACK[0] != s.SACK[1] {
+			fmt.Fprintf(&b, " block %d-%d", s.SACK[0], s.SACK[1])
+		}
 		if s.Fragment {
 			b.WriteString(" fragment")
 		}
@@ -236,7 +239,7 @@ func TestTCP(t *testing.T) {
 	}{
 		{"a SYN's options", full, 0, head + " mss 1460 wscale 7 sackok ts 7/0"},
 		{"the options of nearly every segment", tcpSeg("\x01\x01\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x08", ""), 0, head + " ts 7/8"},
-		{"SACK blocks after timestamps", tcpSeg("\x01\x01\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x08\x01\x01\x05\x0a12345678", ""), 0, head + " sack ts 7/8"},
+		{"SACK blocks after timestamps", tcpSeg("\x01\x01\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x08\x01\x01\x05\x0a12345678", ""), 0, head + " sack ts 7/8 block 825373492-892745528"},
 		{"a window scale above 14 means 14", tcpSeg("\x03\x03\xff\x00", ""), 0, head + " wscale 14"},
 		{"Fast Open with a cookie", tcpSeg("\x22\x0acookies!\x00\x00", ""), 0, head + " tfo"},
 		{"Fast Open's cookie request", tcpSeg("\x22\x02\x00\x00", ""), 0, head + " tfo"},

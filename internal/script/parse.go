@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -298,6 +299,11 @@ func (l *Line) parseWord(w []string) (int, error) {
 	if len(w) < 2 {
 		return 0, fmt.Errorf("%q lacks its number", w[0])
 	}
+	if w[0] == "sack" {
+		from, to, _ := strings.Cut(w[1], ":")
+		o.Set |= analyzer.OptSACK
+		return 1, errors.Join(parseSeq(&x.SACK[0], from), parseSeq(&x.SACK[1], to))
+	}
 	n, err := strconv.ParseUint(w[1], 10, 32)
 	if err != nil {
 		return 0, err
@@ -313,6 +319,11 @@ func (l *Line) parseWord(w []string) (int, error) {
 		x.TTL = uint8(n)
 	case "sum":
 		x.Checksum = uint16(n)
+	case "payload":
+		x.HeaderSum = n
+		if x.Checksum == 0 {
+			x.Checksum = uint16(n)
+		}
 	case "ts":
 		o.Set |= analyzer.OptTimestamps
 		o.TSVal = uint32(n)
@@ -328,6 +339,12 @@ func (l *Line) parseWord(w []string) (int, error) {
 		return 0, fmt.Errorf("unknown word %q", w[0])
 	}
 	return 1, nil
+}
+
+func parseSeq(q *analyzer.Seq, w string) error {
+	n, err := strconv.ParseUint(w, 10, 32)
+	*q = analyzer.Seq(n)
+	return err
 }
 
 // parseRange reads `100`, `100:200` or `100:200(100)`. A script may let the

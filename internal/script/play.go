@@ -136,6 +136,10 @@ func (w *wire) segment(l *Line, at int64) {
 	if x.Flags&analyzer.ACK != 0 {
 		x.Ack += w.v.Shift[peer]
 	}
+	if x.Options.Set&analyzer.OptSACK != 0 {
+		x.SACK[0] += w.v.Shift[peer]
+		x.SACK[1] += w.v.Shift[peer]
+	}
 	w.tr.Observe(&x)
 }
 
