@@ -221,7 +221,7 @@ func (f *Flow) bareAt(s Side, x *Segment) {
 	if i := e.find(SndFIN); i >= 0 && e.finSeen && e.inbox[i].basis == Inferred && x.Seq == e.contig && x.Seq.Less(e.fin) {
 		e.hasFIN, e.finSeen, e.finPassed = false, false, false
 		e.nxt = e.contig
-		e.spans.n = 0
+		e.spans = spanSet{s: e.spans.s[:0]}
 		f.remove(s, i, fmt.Sprintf("its sender stands before it in frame %d", x.Frame), x.Frame)
 	}
 }
