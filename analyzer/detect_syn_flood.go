@@ -151,23 +151,13 @@ func sumOpenings(w windows[openings]) (all openings) {
 	return all
 }
 
-// worst returns the window that ends the worst backlogTime, and its sum.
-func (t *synFloodTally) worst() (at int, peak openings) {
-	for i := range t.windows {
-		if sum := sumOpenings(t.windows.upTo(i, backlogTime)); sum.open() > peak.open() {
-			at, peak = i, sum
-		}
-	}
-	return at, peak
-}
-
 // Find wants a flood at its worst: many, most of the openings or a good part
 // of them, and by what the listener itself shows. A few SYN+ACKs at least say
 // that it is up; that they are sent again, or that others complete, says that
 // the capture is not of SYNs alone.
 func (t *synFloodTally) Find(n *Finding) bool {
 	const fewAnswers = 8
-	at, peak := t.worst()
+	at, peak := t.windows.worst(backlogTime, (*openings).plus, (*openings).open)
 	open := peak.open()
 	switch {
 	case open < floodLeast || peak.half < fewAnswers:

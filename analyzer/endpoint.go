@@ -20,7 +20,8 @@ type Endpoint struct {
 	Since     int64 // when State began, ns since 1970-01-01 UTC; 0 when not known
 	LastSent  int64 // time of its last segment; 0 when it sent none
 	LastFrame uint64
-	LastData  int64 // time of its last new payload; 0 when it sent none
+	LastData  int64  // time of its last new payload; 0 when it sent none
+	Turns     uint32 // how often it began to send payload after its peer had, or first
 	Counters  Counters
 	Offered   Negotiated
 

@@ -282,6 +282,10 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 	if f.countPayload(s, x) > 0 {
 		facts |= FactData
 		e.LastData = x.Time
+		if f.talker != s+1 {
+			f.talker = s + 1
+			e.Turns++
+		}
 	}
 	if fin {
 		facts |= f.takeFIN(s, x)

@@ -7,6 +7,7 @@ type tracked struct {
 
 	synAt, synackAt, establishedAt    int64
 	synRetransmits, synackRetransmits int
+	talker                            Side // 1 + the side whose payload came last; 0: nobody's yet
 	fastOpen                          bool // data of the SYN was accepted
 	synData                           uint32
 	idle                              *idle // nil: it has never been silent for idleAfter

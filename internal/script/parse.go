@@ -165,7 +165,8 @@ func (s *Script) parseBlock(w []string) (err error) {
 	b := &s.Blocks[len(s.Blocks)-1]
 	for i := 1; i < len(w) && err == nil; i++ {
 		var d time.Duration
-		switch w[i] {
+		word, _, _ := strings.Cut(w[i], "%")
+		switch word {
 		case "apart", "at":
 			if i++; i == len(w) {
 				return fmt.Errorf("%q lacks its duration", w[i-1])

@@ -3,6 +3,8 @@ package script
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -150,6 +152,10 @@ func (w *wire) address(from int, x *analyzer.Segment) {
 	port := [2]uint16{40000 + uint16(3000*w.blockNumber), 7000}
 	for _, by := range w.block.by {
 		k := w.flow
+		by, among, some := strings.Cut(by, "%")
+		if n, err := strconv.Atoi(among); some && err == nil && n > 0 {
+			k %= n
+		}
 		switch by {
 		case "port":
 			port[0] += uint16(k)
