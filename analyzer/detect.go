@@ -18,6 +18,7 @@ var Detectors = []*Detector{
 	staleTupleChallenge,
 	acceptQueueReset,
 	tfoDataIgnored,
+	tfoBlackHole,
 	synACKUnanswered,
 	synRetransmitRecovered,
 	tupleReuse,
@@ -28,12 +29,16 @@ var Detectors = []*Detector{
 	finUnacknowledged,
 	closingStuck,
 
+	windowScaleLost,
+	windowShrunk,
+	pmtuBlackHole,
 	keepaliveTimeout,
 	zeroWindowAbort,
 	zeroWindowStall,
 	peerVanished,
 	neverClosed,
 
+	rstInjected,
 	resetUnreadData,
 	resetDataLoss,
 	halfOpenPeer,
@@ -42,4 +47,6 @@ var Detectors = []*Detector{
 	timeWaitAssassination,
 	rstOutOfWindow,
 	challengeACK,
+	ackStorm,
+	stealthScan,
 }

@@ -30,10 +30,13 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		facts = f.takeSYNACK(s, x)
 	default:
 		facts = f.takeOrdinary(s, x)
+		if e.Counters.Resets != 0 {
+			facts |= f.afterRST(s, x)
+		}
 	}
 	e.LastSent, e.LastFrame = x.Time, x.Frame
 	if x.Flags&RST == 0 {
-		e.ttl = x.TTL
+		e.marks.follow(x)
 	}
 	e.obliging = 0
 	if x.Options.Set&OptTimestamps != 0 && (!e.hasTS || int32(x.Options.TSVal-e.tsMax) > 0) {
@@ -51,9 +54,17 @@ func (f *Flow) note(x *Segment) {
 	f.End, f.LastFrame = max(f.End, x.Time), x.Frame
 }
 
-// takeOrdinary handles a segment with neither SYN nor RST.
+// takeOrdinary handles a segment with neither SYN nor RST. One without ACK is
+// dropped by its receiver, whatever else it carries (RFC 9293 3.10.7.4, fifth
+// step); as the first of a flow it opens nothing, and is its sender's probe.
 func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if x.Flags&ACK == 0 {
+		if f.Frames == 1 {
+			f.Client, f.probe = s, x.Flags
+		}
+		return FactNoACK
+	}
 	if !e.started && !p.started {
 		f.meetOpen(s, x)
 	}
@@ -67,15 +78,39 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	f.ownGap(s, x)
 	f.receivedAfterAll(s, x)
 	f.settle(s, x, facts&FactRetransmission != 0)
-	if x.Flags&ACK != 0 {
-		f.synchronize(s, x)
-	}
+	f.synchronize(s, x)
 	f.resolveDoubt(s, x)
 	f.ownUnseenFIN(s, x)
+	before := e.window
 	facts |= f.acknowledge(s, x)
 	facts |= f.challengeACK(s, x, facts)
 	facts |= f.takePayload(s, x, facts)
-	return facts
+	if x.occupies() || facts&FactACK != 0 || e.window != before {
+		e.idle = 0
+		return facts
+	}
+	return facts | f.idleACK(s, x)
+}
+
+// idleACK follows ACKs of nothing, each sent at once in answer to such a one
+// of the peer's. No two sound ends do that for long: an acceptable ACK is
+// never answered (RFC 9293 3.10.7.4).
+func (f *Flow) idleACK(s Side, x *Segment) Facts {
+	const (
+		storm = 20
+		most  = int64(500e6) // below the cadence of keep-alives
+	)
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if p.idle == 0 || x.Time-p.LastSent > min(e.threshold(), most) || e.window == 0 || p.window == 0 {
+		e.idle = 1
+		return 0
+	}
+	e.idle = p.idle + 1
+	if e.idle < storm {
+		return 0
+	}
+	e.idle = storm // it does not wrap
+	return FactACKStorm
 }
 
 // challengeACK recognises the answer of RFC 5961 3.2 and 4.2 to a RST or SYN
@@ -140,6 +175,7 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 	case before && !(e.hasFIN && !e.finSeen && x.Flags&FIN != 0 && x.end() == e.fin.Add(1)):
 		e.Counters.Retransmitted++
 		e.repeats(FactRetransmission, x, p)
+		f.sentAgain(s, x)
 		facts |= FactRetransmission
 	}
 	return facts
@@ -168,13 +204,14 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 		facts |= FactACKUnseen
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
+	moved := e.ack
 	if !e.hasACK || e.ack.Less(x.Ack) {
 		e.ack, e.hasACK = x.Ack, true
 		if p.hasFIN && p.fin.Less(x.Ack) {
 			f.finAcknowledged(s.Peer(), x)
 		}
 	}
-	f.scaleWindow(s, x)
+	f.scaleWindow(s, x, uint32(e.ack-moved))
 	if f.deliverFIN(s.Peer(), x) {
 		f.settle(s, x, false) // the ACK filled the hole before the FIN, and covers it
 	}
@@ -216,12 +253,14 @@ func (f *Flow) ackFacts(s Side, x *Segment) Facts {
 	return FactDuplicateACK
 }
 
-// scaleWindow keeps the window that a side advertises.
-func (f *Flow) scaleWindow(s Side, x *Segment) {
+// scaleWindow keeps the window that a side advertises; its ACK has moved by so
+// many octets.
+func (f *Flow) scaleWindow(s Side, x *Segment, moved uint32) {
 	e := &f.Sides[s]
 	w := uint32(x.Window)
 	if x.Flags&SYN == 0 {
 		w <<= e.shift
+		f.windowEdge(s, x, x.Ack.Add(w), moved)
 	}
 	e.window = w
 	e.maxWindow = max(e.maxWindow, w)
@@ -253,9 +292,15 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 		return facts | FactFINIgnored
 	}
 	facts |= f.towardsClosed(s, x)
+	if x.Len > 0 && p.shift != 0 && !p.scaleUsed {
+		f.rawEdge(s, x)
+	}
 	if f.countPayload(s, x) > 0 {
 		facts |= FactData
 		e.LastData = x.Time
+	}
+	if x.Len >= e.fullFrom {
+		e.full, e.fullFrom = x.Seq, noFull
 	}
 	if fin {
 		facts |= f.takeFIN(s, x)

@@ -1,0 +1,54 @@
+package analyzer
+
+import "fmt"
+
+var ackStorm = &Detector{
+	Name:  "ack-storm",
+	Doc:   "both ends answer each other's ACKs with ACKs, and nothing moves",
+	Cause: "the ends disagree about the sequence numbers, and each corrects the other: a NAT, firewall or proxy on the path rewrites numbers and lost track",
+	Causes: []string{
+		"somebody put data into the connection (hijacking)",
+		"an end that was restored from a snapshot or a checkpoint with old numbers",
+	},
+	LooksLike: []string{
+		"keep-alive probes and their answers: one pair, then a pause",
+		"window updates: something changes",
+		"duplicate ACKs for lost data: one way, and data the other",
+		"probes of a closed window",
+	},
+	Next:      "nstat -az TcpExtTCPACKSkippedSeq TcpExtTCPACKSkippedPAWS TcpExtTCPChallengeACK; capture on both sides of each middlebox and compare SEQ and ACK; sysctl net.ipv4.tcp_invalid_ratelimit; end the connection: ss -K dst SERVER dport = PORT",
+	Reference: "RFC 9293 3.10.7.4 (first step), tcp_invalid_ratelimit",
+	Severity:  Warning,
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:110  ack 300
+a > b  .   100  ack 300
+b > a  .   300  ack 110
+a > b  .   100  ack 300
+b > a  .   300  ack 110
+`,
+	Wants:   FactACKStorm,
+	Segment: onACKStorm,
+}
+
+// onACKStorm reports a storm that the tracker has recognised, once: there may
+// be millions of these.
+func onACKStorm(d *Detector, st *Step) {
+	f, x, s := st.Flow, st.Segment, st.From
+	if n := f.finding(d, NoSide); n != nil {
+		n.Count++
+		n.Last, n.For = x.Time, x.Time-n.At
+		n.Frames[0] = x.Frame
+		return
+	}
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	apart := ""
+	if d := distance(x.Seq, p.ack); d != 0 {
+		apart = fmt.Sprintf("; it stands at another number than the other acknowledges, by %s", plural(int(d), "octet"))
+	} else if d := distance(x.Ack, p.nxt); d != 0 {
+		apart = fmt.Sprintf("; it acknowledges another number than the other stands at, by %s", plural(int(d), "octet"))
+	}
+	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: x.Time, Frame: x.Frame, Frames: []uint64{x.Frame},
+		Evidence: fmt.Sprintf("ACKs without data answer each other, more than %d in a row up to frame %d, the last from the %s%s",
+			e.idle, x.Frame, f.who(s), apart)})
+}
