@@ -22,17 +22,26 @@ var ackStorm = &Detector{
 	Example: `
 given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:110  ack 300
+b > a  .   300  ack 110
+a > b  .   100  ack 300
+b > a  .   300  ack 110
 a > b  .   100  ack 300
 b > a  .   300  ack 110
 a > b  .   100  ack 300
 b > a  .   300  ack 110
+a > b  .   100  ack 300
+b > a  .   300  ack 110
+a > b  .   100  ack 300
+b > a  .   300  ack 110
+a > b  .   100  ack 300
 `,
 	Wants:   FactACKStorm,
 	Segment: onACKStorm,
 }
 
 // onACKStorm reports a storm that the tracker has recognised, once: there may
-// be millions of these.
+// be millions of these. It wants one that stands elsewhere than its peer
+// acknowledges, or acknowledges another number than its peer stands at.
 func onACKStorm(d *Detector, st *Step) {
 	f, x, s := st.Flow, st.Segment, st.From
 	if n := f.finding(d, NoSide); n != nil {
@@ -41,14 +50,15 @@ func onACKStorm(d *Detector, st *Step) {
 		n.Frames[0] = x.Frame
 		return
 	}
-	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	apart := ""
-	if d := distance(x.Seq, p.ack); d != 0 {
-		apart = fmt.Sprintf("; it stands at another number than the other acknowledges, by %s", plural(int(d), "octet"))
-	} else if d := distance(x.Ack, p.nxt); d != 0 {
-		apart = fmt.Sprintf("; it acknowledges another number than the other stands at, by %s", plural(int(d), "octet"))
+	p := &f.Sides[s.Peer()]
+	does, off := "stands %s away from what the %s acknowledges", distance(x.Seq, p.ack)
+	if off == 0 {
+		does, off = "acknowledges a number %s away from where the %s stands", distance(x.Ack, p.nxt)
+	}
+	if off == 0 {
+		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: x.Time, Frame: x.Frame, Frames: []uint64{x.Frame},
-		Evidence: fmt.Sprintf("ACKs without data answer each other, more than %d in a row up to frame %d, the last from the %s%s",
-			e.idle, x.Frame, f.who(s), apart)})
+		Evidence: fmt.Sprintf("%d ACKs without data and more answer each other; the %s (frame %d) ", stormAfter, f.who(s), x.Frame) +
+			fmt.Sprintf(does, plural(int(off), "octet"), f.who(s.Peer()))})
 }

@@ -28,7 +28,7 @@ var rstInjected = &Detector{
 given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:200(100)  ack 300
 b > a  .   300  ack 200  ttl 57
-b > a  R.  300  ack 200  ttl 120  @+3ms
+b > a  R.  300  ack 200  ttl 240  @+3ms
 b > a  P.  300:900(600)  ack 200  ttl 57  @+150ms
 a > b  R   200
 `,
@@ -47,14 +47,17 @@ func onRSTInjected(_ *Detector, st *Step) {
 	}
 }
 
-// endRSTInjected wants a side that was open. That it goes on after the RST is
+// endRSTInjected wants sides that were open. That one goes on after the RST is
 // proof enough; a RST that comes from elsewhere needs a second break, or the
-// other side's at the same time.
+// other side's at the same time: that is one act, and one finding.
 func endRSTInjected(d *Detector, f *Flow) {
+	if f.Key.self() || !f.reached(0, Established) || !f.reached(1, Established) {
+		return
+	}
 	for s := range Side(2) {
 		r := &f.resets[s]
 		rst, on := f.Remark(FactRST, s), f.Remark(FactAfterRST, s)
-		if r.frame == 0 || rst == nil || f.Key.self() || !f.reached(s, Established) || !f.reached(s.Peer(), Established) {
+		if r.frame == 0 || rst == nil {
 			continue
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: rst.First, Last: rst.Last, Frame: r.frame, Count: rst.Count}
@@ -63,21 +66,25 @@ func endRSTInjected(d *Detector, f *Flow) {
 		case on != nil:
 			n.Frames = []uint64{on.Frame}
 			n.Evidence += fmt.Sprintf("; the %s goes on in frame %d, %s later", f.who(s), on.Frame, since(on.First-rst.First))
-		case r.breaks&breakTTL == 0 || r.breaks == breakTTL:
-			continue
 		case r.breaks&breakBoth != 0:
-			n.Frames = []uint64{f.resets[s.Peer()].frame}
+			o := &f.resets[s.Peer()]
+			if (r.breaks|o.breaks)&breakTTL == 0 || f.Remark(FactAfterRST, s.Peer()) != nil {
+				continue
+			}
+			n.Side, n.Frames = NoSide, []uint64{o.frame}
+			n.Evidence += fmt.Sprintf(" and in the %s's (frame %d) at the same time", f.who(s.Peer()), o.frame)
+		case r.breaks&breakTTL == 0 || r.breaks == breakTTL || f.resets[s.Peer()].breaks&breakBoth != 0:
+			continue
 		default:
 			n.Severity = Info
 		}
-		n.Evidence += f.breakWords(s)
+		n.Evidence += r.words()
 		f.Raise(n)
 	}
 }
 
-// breakWords says how a side's RST breaks with its other segments.
-func (f *Flow) breakWords(s Side) string {
-	r := &f.resets[s]
+// words says how the RST breaks with its side's other segments.
+func (r *resetMarks) words() string {
 	var words []string
 	say := func(b resetBreak, w string) {
 		if r.breaks&b != 0 {
@@ -88,7 +95,6 @@ func (f *Flow) breakWords(s Side) string {
 	say(breakID, "its IP ID is out of their series")
 	say(breakTS, "it lacks the timestamps that they carry")
 	say(breakAlone, "it answers nothing")
-	say(breakBoth, fmt.Sprintf("the other side was reset at the same time (frame %d)", f.resets[s.Peer()].frame))
 	if len(words) == 0 {
 		return ""
 	}

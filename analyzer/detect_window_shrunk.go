@@ -43,8 +43,16 @@ func endWindowShrunk(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s}
 		n.from(&e.odd.shrunk)
-		n.Evidence = fmt.Sprintf("%s's window moves back by up to %d octets, %s (frames %d to %d): octets that its peer was allowed to send are no longer welcome",
-			f.who(s), e.odd.shrunk.octets, times(n.Count), n.Frame, e.odd.shrunk.lastFrame)
+		n.Evidence = fmt.Sprintf("%s's window moves back by up to %d octets, %s (%s): octets that its peer was allowed to send are no longer welcome",
+			f.who(s), e.odd.shrunk.octets, times(n.Count), framesFrom(n.Frame, e.odd.shrunk.lastFrame))
 		f.Raise(n)
 	}
+}
+
+// framesFrom names one frame, or the first and last of several.
+func framesFrom(first, last uint64) string {
+	if first == last {
+		return fmt.Sprintf("frame %d", first)
+	}
+	return fmt.Sprintf("frames %d to %d", first, last)
 }

@@ -80,7 +80,7 @@ const (
 	breakBoth                         // the other side was reset at the same time
 )
 
-// of tells how x breaks with its side's segments. A host without a socket
+// breaks tells how a RST breaks with its side's segments. A host without a socket
 // answers without ACK and options, and at once.
 func (f *Flow) breaks(s Side, x *Segment) (b resetBreak) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]

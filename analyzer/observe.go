@@ -96,22 +96,22 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 // of the peer's. No two sound ends do that for long: an acceptable ACK is
 // never answered (RFC 9293 3.10.7.4).
 func (f *Flow) idleACK(s Side, x *Segment) Facts {
-	const (
-		storm = 20
-		most  = int64(500e6) // below the cadence of keep-alives
-	)
+	const most = int64(500e6) // below the cadence of keep-alives
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	if p.idle == 0 || x.Time-p.LastSent > min(e.threshold(), most) || e.window == 0 || p.window == 0 {
 		e.idle = 1
 		return 0
 	}
 	e.idle = p.idle + 1
-	if e.idle < storm {
+	if e.idle < stormAfter {
 		return 0
 	}
-	e.idle = storm // it does not wrap
+	e.idle = stormAfter // it does not wrap
 	return FactACKStorm
 }
+
+// stormAfter is how many such ACKs make a storm.
+const stormAfter = 10
 
 // challengeACK recognises the answer of RFC 5961 3.2 and 4.2 to a RST or SYN
 // that was in window but not exact: an ACK of nothing new, at once. Whoever

@@ -165,6 +165,12 @@ func (s *Script) parseBlock(w []string) (err error) {
 	for i := 1; i < len(w) && err == nil; i++ {
 		var d time.Duration
 		switch w[i] {
+		case "to":
+			if i++; i == len(w) {
+				return fmt.Errorf("`to` lacks its port")
+			}
+			n, bad := strconv.ParseUint(w[i], 10, 16)
+			b.to, err = uint16(n), bad
 		case "apart", "at":
 			if i++; i == len(w) {
 				return fmt.Errorf("%q lacks its duration", w[i-1])
@@ -179,7 +185,7 @@ func (s *Script) parseBlock(w []string) (err error) {
 		case "port", "client", "server", "service":
 			b.by = append(b.by, w[i])
 		default:
-			return fmt.Errorf("unknown word %q: want `flows N [apart D] [by port|client|server|service…] [at D]`", w[i])
+			return fmt.Errorf("unknown word %q: want `flows N [apart D] [by port|client|server|service…] [to PORT] [at D]`", w[i])
 		}
 	}
 	if err != nil {
