@@ -88,6 +88,7 @@ type receiver struct {
 	scaleUsed  bool     // its peer has sent what fits only a scaled window
 	hasEdge    bool     // edge means something
 	edge       Seq      // right edge of its window: SND.UNA+SND.WND of its peer
+	edgeBefore Seq      // and as another of its segments bore it out
 	idle       uint8    // length of the exchange of idle ACKs that its last segment is part of; 0: of none
 	stalls     *stalls  // nil: it has never closed its window
 	odd        *windows // nil: nothing odd about its windows

@@ -13,13 +13,10 @@ type marks struct {
 // ordinalsMost bounds that count.
 const ordinalsMost = 8
 
+// follow takes the marks of one more segment.
 func (m *marks) follow(x *Segment) {
 	if x.TTL != m.ttl {
-		m.ttl = x.TTL
-		if m.low == 0 || x.TTL < m.low {
-			m.low = x.TTL
-		}
-		m.high = max(m.high, x.TTL)
+		m.newTTL(x.TTL)
 	}
 	const stride = 64 // segments that offload cut out of one
 	if step := x.IPID - m.id; step-1 >= stride {
@@ -28,6 +25,14 @@ func (m *marks) follow(x *Segment) {
 		m.ordinals++
 	}
 	m.id = x.IPID
+}
+
+func (m *marks) newTTL(ttl uint8) {
+	m.ttl = ttl
+	if m.low == 0 || ttl < m.low {
+		m.low = ttl
+	}
+	m.high = max(m.high, ttl)
 }
 
 // foreign reports whether a TTL is of another origin than these: further away

@@ -39,25 +39,26 @@ func (e *Endpoint) oddities() *windows {
 
 // windowEdge follows the right edge of side s's window, and what its peer has
 // sent beyond. It may move left by one unit of the scale, by rounding (RFC 7323
-// 2.4).
+// 2.4). An edge that one segment alone has named, which may be forged, is not
+// held against the next.
 func (f *Flow) windowEdge(s Side, x *Segment, edge Seq, moved uint32) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	if !e.hasEdge {
-		e.edge, e.hasEdge = edge, true
-		return
+		e.edge, e.edgeBefore, e.hasEdge = edge, edge, true
 	}
 	if e.odd != nil && e.odd.in.Frame != 0 {
 		e.odd.confirm(edge, 1<<e.shift)
 	}
-	if d := e.edge.Distance(edge); d < -(1 << e.shift) {
+	switch d := e.edge.Distance(edge); {
+	case d > 0:
+		e.edgeBefore, e.edge = e.edge, edge
+	case d < -(1 << e.shift):
 		f.edgeLeft(s, x, edge, moved)
-	} else if d > 0 {
-		e.edge = edge
+	default:
+		e.edgeBefore = e.edge
 	}
 	if e.shiftKnown && e.edge.Less(p.nxt-1) { // an octet may be a probe, or a FIN
-		if o := e.oddities(); o.overrun.n == 0 || o.overrun.last != x.Time {
-			o.overrun.note(x, uint32(p.nxt-e.edge))
-		}
+		e.oddities().overrun.note(x, uint32(p.nxt-e.edge))
 	}
 }
 
@@ -70,13 +71,15 @@ func (f *Flow) edgeLeft(s Side, x *Segment, edge Seq, moved uint32) {
 	if !newer || !e.shiftKnown || !p.shiftKnown || e.hasFIN || p.hasFIN || x.Flags&FIN != 0 {
 		return
 	}
-	o := e.oddities()
-	if field := e.window >> e.shift; e.shift > 0 && moved > 0 && field-uint32(x.Window) == moved {
-		o.unscaled.note(x, moved)
-	} else {
-		o.was, o.in = e.edge, *x
+	field := e.window >> e.shift
+	switch {
+	case e.shift > 0 && moved > 0 && field-uint32(x.Window) == moved:
+		e.oddities().unscaled.note(x, moved)
+	case edge.Distance(e.edgeBefore) > 1<<e.shift:
+		o := e.oddities()
+		o.was, o.in = e.edgeBefore, *x
 	}
-	e.edge = edge
+	e.edge, e.edgeBefore = edge, edge
 }
 
 // confirm takes the side's next segment for a witness: where the edge is back
