@@ -10,6 +10,7 @@ type bigSegment struct {
 	firstGap, gap         int64 // between the first two of these, and the last two
 	firstFrame, lastFrame uint64
 	heard                 uint64 // segments of the peer before the first of these
+	duplicates            uint64 // duplicate ACKs of the peer before the last
 
 	smaller      uint32 // then sent again in pieces of so many octets; 0: it was not
 	smallerFrame uint64
@@ -45,14 +46,14 @@ func (f *Flow) sentAgain(s Side, x *Segment) {
 	b := e.big
 	switch {
 	case b != nil && x.Seq == b.seq:
-		b.again(x, x.Len >= full, refused)
+		b.again(x, p, x.Len >= full, refused)
 	case b != nil && b.smaller != 0: // the path is known
 	case x.Len == 0 || !p.hasACK || x.Seq != p.ack || p.stall() != nil:
 	case !refused && x.Len < full:
 		e.lostHead = e.lostHead || b == nil
 	case refused || x.DontFragment && e.fullFrom == noFull && p.ack.Less(e.full.Add(full)):
 		e.big = &bigSegment{seq: x.Seq, size: x.Len, n: 1, first: x.Time, last: x.Time,
-			firstFrame: x.Frame, lastFrame: x.Frame, heard: p.Counters.Segments}
+			firstFrame: x.Frame, lastFrame: x.Frame, heard: p.Counters.Segments, duplicates: p.Counters.DuplicateACK}
 		if refused {
 			e.big.tooBig = 1
 		}
@@ -60,7 +61,7 @@ func (f *Flow) sentAgain(s Side, x *Segment) {
 }
 
 // again counts one more copy.
-func (b *bigSegment) again(x *Segment, full, refused bool) {
+func (b *bigSegment) again(x *Segment, p *Endpoint, full, refused bool) {
 	if !full && !refused {
 		if b.smaller == 0 {
 			b.smaller, b.smallerFrame = x.Len, x.Frame
@@ -80,6 +81,7 @@ func (b *bigSegment) again(x *Segment, full, refused bool) {
 		b.firstGap = b.gap
 	}
 	b.last, b.lastFrame = x.Time, x.Frame
+	b.duplicates = p.Counters.DuplicateACK
 }
 
 // routerRefuses reports whether a router has said that a segment of side s of

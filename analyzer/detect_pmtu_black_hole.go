@@ -59,7 +59,7 @@ func endPMTUBlackHole(d *Detector, f *Flow) {
 			n.Frames = append(n.Frames, f.Unreached.Frame)
 			n.Evidence += fmt.Sprintf(", although %s says that no more than %d octets pass (frame %d): the error does not reach the %s, or is ignored",
 				f.Unreached.From.Netip(), f.Unreached.MTU, f.Unreached.Frame, f.who(s))
-		case e.lostHead || f.openedLate(s) || b.gap*2 < b.firstGap*3 || p.Counters.DuplicateACK >= few:
+		case e.lostHead || f.openedLate(s) || b.gap*2 < b.firstGap*3 || b.duplicates >= few:
 			continue
 		case acked && b.smaller != 0:
 			n.Frames = append(n.Frames, b.smallerFrame)
