@@ -7,6 +7,7 @@ var windowShrunk = &Detector{
 	Doc:   "a side took back window that it had offered: its right edge moved left",
 	Cause: "a receiver short of memory, or a stack that shrinks its window although RFC 9293 asks it not to",
 	Causes: []string{
+		"an application that sets a smaller SO_RCVBUF after the connection has opened",
 		"a proxy or WAN optimizer that rewrites windows",
 		"net.ipv4.tcp_shrink_window, or a container's memory limit",
 	},
