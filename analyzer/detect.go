@@ -24,6 +24,7 @@ var Detectors = []*Detector{
 	portScan,
 	hostSweep,
 	tfoDataIgnored,
+	tfoBlackHole,
 	synACKUnanswered,
 	synRetransmitRecovered,
 	tupleReuse,
@@ -41,7 +42,9 @@ var Detectors = []*Detector{
 	reordering,
 	oldDuplicate,
 	overlapConflict,
-
+	windowScaleLost,
+	windowShrunk,
+	pmtuBlackHole,
 	keepaliveTimeout,
 	zeroWindowAbort,
 	zeroWindowStall,
@@ -49,6 +52,7 @@ var Detectors = []*Detector{
 	idleTimeoutCut,
 	neverClosed,
 
+	rstInjected,
 	resetUnreadData,
 	resetDataLoss,
 	halfOpenPeer,
@@ -59,4 +63,6 @@ var Detectors = []*Detector{
 	timeWaitAssassination,
 	rstOutOfWindow,
 	challengeACK,
+	ackStorm,
+	stealthScan,
 }

@@ -50,9 +50,9 @@ const (
 	probedUsed                  // a connection that carried data
 )
 
-// probe classifies a flow as its client's attempt. Programs that want to
+// attempt classifies a flow as its client's attempt. Programs that want to
 // connect send their SYN again and again; scanners ask once or twice.
-func (f *Flow) probe() probed {
+func (f *Flow) attempt() probed {
 	const patient = 2
 	h := &f.Handshake
 	switch {
@@ -71,7 +71,7 @@ func (f *Flow) probe() probed {
 }
 
 func groupByProber(f *Flow, s Side) (Group, bool) {
-	return Group{From: f.Key.Addr[s]}, s == f.Client && f.probe() != probedNothing
+	return Group{From: f.Key.Addr[s]}, s == f.Client && f.attempt() != probedNothing
 }
 
 // target is one port of one host.
@@ -119,7 +119,7 @@ func (t *scanTally) Add(f *Flow, s Side) {
 		old.first, old.frame, old.flow = f.Start, f.FirstFrame, f.Number
 	}
 	old.n++
-	old.best, old.last = max(old.best, f.probe()), max(old.last, f.Start)
+	old.best, old.last = max(old.best, f.attempt()), max(old.last, f.Start)
 }
 
 // scan is what a source did to one host, or with one port.

@@ -292,6 +292,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %d acknowledges more than that", x.Frame))
 	}
 	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial && !p.loose
+	alive := p.loose && x.Ack == p.nxt.Add(1) // its only segment was a keep-alive, one below
 	p.loose = false
 	if one && next[p.State][SndFIN] != Unknown && p.State != SynReceived {
 		f.assumeFIN(s.Peer(), x)
@@ -299,7 +300,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 		return
 	}
 	lost := p.ackedTo(x.Ack)
-	if p.LastSent != 0 && !p.partial {
+	if p.LastSent != 0 && !p.partial && !alive {
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
 	p.mayHaveFIN = true

@@ -30,6 +30,9 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		facts = f.takeSYNACK(s, x)
 	default:
 		facts = f.takeOrdinary(s, x)
+		if e.Counters.Resets != 0 {
+			facts |= f.afterRST(s, x)
+		}
 	}
 	if e.trouble != nil {
 		f.refuses(s, x, facts)
@@ -41,12 +44,12 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 			facts |= f.stale(s, x)
 		}
 	}
-	if d := int16(x.IPID - e.id); d > 0 || d <= -nearID {
+	if d := int16(x.IPID - e.topID); d > 0 || d <= -nearID {
 		e.nextID(x)
 	}
 	e.LastSent, e.LastFrame = x.Time, x.Frame
 	if x.Flags&RST == 0 {
-		e.ttl = x.TTL
+		e.marks.follow(x)
 	}
 	e.obliging = 0
 	return facts
@@ -64,9 +67,17 @@ func (f *Flow) note(s Side, x *Segment) {
 	f.End, f.LastFrame = max(f.End, x.Time), x.Frame
 }
 
-// takeOrdinary handles a segment with neither SYN nor RST.
+// takeOrdinary handles a segment with neither SYN nor RST. One without ACK is
+// dropped by its receiver, whatever else it carries (RFC 9293 3.10.7.4, fifth
+// step); as the first of a flow it opens nothing, and is its sender's probe.
 func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if x.Flags&ACK == 0 {
+		if f.Frames == 1 {
+			f.Client, f.probe = s, x.Flags
+		}
+		return FactNoACK
+	}
 	if !e.started && !p.started {
 		f.meetOpen(s, x)
 	}
@@ -80,16 +91,40 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	f.ownGap(s, x)
 	f.receivedAfterAll(s, x)
 	f.settle(s, x, facts&FactRetransmission != 0)
-	if x.Flags&ACK != 0 {
-		f.synchronize(s, x)
-	}
+	f.synchronize(s, x)
 	f.resolveDoubt(s, x)
 	f.ownUnseenFIN(s, x)
+	before := e.window
 	facts |= f.acknowledge(s, x)
 	facts |= f.challengeACK(s, x, facts)
 	facts |= f.takePayload(s, x, facts)
-	return facts
+	if x.occupies() || facts&FactACK != 0 || e.window != before {
+		e.idle = 0
+		return facts
+	}
+	return facts | f.idleACK(s, x)
 }
+
+// idleACK follows ACKs of nothing, each sent at once in answer to such a one
+// of the peer's. No two sound ends do that for long: an acceptable ACK is
+// never answered (RFC 9293 3.10.7.4).
+func (f *Flow) idleACK(s Side, x *Segment) Facts {
+	const most = int64(500e6) // below the cadence of keep-alives
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if p.idle == 0 || x.Time-p.LastSent > min(e.threshold(), most) || e.window == 0 || p.window == 0 {
+		e.idle = 1
+		return 0
+	}
+	e.idle = p.idle + 1
+	if e.idle < stormAfter {
+		return 0
+	}
+	e.idle = stormAfter // it does not wrap
+	return FactACKStorm
+}
+
+// stormAfter is how many such ACKs make a storm.
+const stormAfter = 10
 
 // challengeACK recognises the answer of RFC 5961 3.2 and 4.2 to a RST or SYN
 // that was in window but not exact: an ACK of nothing new, at once. Whoever
@@ -155,6 +190,7 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 		e.Counters.Retransmitted++
 		facts |= FactRetransmission | f.resend(s, x)
 		e.repeats(FactRetransmission, x, p)
+		f.sentAgain(s, x)
 	}
 	return facts
 }
@@ -186,13 +222,14 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 		facts |= FactACKUnseen
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
+	moved := e.ack
 	if !e.hasACK || e.ack.Less(x.Ack) {
 		e.ack, e.hasACK = x.Ack, true
 		if p.hasFIN && p.fin.Less(x.Ack) {
 			f.finAcknowledged(s.Peer(), x)
 		}
 	}
-	f.scaleWindow(s, x)
+	f.scaleWindow(s, x, uint32(e.ack-moved))
 	if f.deliverFIN(s.Peer(), x) {
 		f.settle(s, x, false) // the ACK filled the hole before the FIN, and covers it
 	}
@@ -235,12 +272,14 @@ func (f *Flow) ackFacts(s Side, x *Segment) Facts {
 	return FactDuplicateACK
 }
 
-// scaleWindow keeps the window that a side advertises.
-func (f *Flow) scaleWindow(s Side, x *Segment) {
+// scaleWindow keeps the window that a side advertises; its ACK has moved by so
+// many octets.
+func (f *Flow) scaleWindow(s Side, x *Segment, moved uint32) {
 	e := &f.Sides[s]
 	w := uint32(x.Window)
 	if x.Flags&SYN == 0 {
 		w <<= e.shift
+		f.windowEdge(s, x, x.Ack.Add(w), moved)
 	}
 	e.window = w
 	e.maxWindow = max(e.maxWindow, w)
@@ -279,6 +318,9 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 	if x.HeaderSum != 0 && measured&FactRetransmission == 0 {
 		e.payloads.add(x)
 	}
+	if x.Len > 0 && p.shift != 0 && !p.scaleUsed {
+		f.rawEdge(s, x)
+	}
 	if f.countPayload(s, x) > 0 {
 		facts |= FactData
 		e.LastData = x.Time
@@ -286,6 +328,9 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 			f.talker = s + 1
 			e.Turns++
 		}
+	}
+	if x.Len >= e.fullFrom {
+		e.full, e.fullFrom = x.Seq, noFull
 	}
 	if fin {
 		facts |= f.takeFIN(s, x)

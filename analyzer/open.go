@@ -22,6 +22,9 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 			p.oblige(x.Time)
 			f.noteDark(s.Peer(), x)
 		}
+		if e.Offered.Set&OptFastOpen != 0 && x.Options.Set&(OptFastOpen|OptTruncated) == 0 && x.Len == 0 {
+			facts |= FactPlainSYN
+		}
 		return facts
 	}
 	e.startAt(x)
@@ -63,6 +66,7 @@ func (f *Flow) learnOffer(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	e.Offered = Negotiated{Known: x.Options.Set&OptTruncated == 0, Options: x.Options}
 	e.shiftKnown = e.Offered.Known
+	e.fullFrom, p.fullFrom = fullSize(e, p), fullSize(p, e)
 	if x.Flags&ACK == 0 {
 		if x.Options.Set&OptWindowScale != 0 {
 			e.shift = x.Options.WindowScale

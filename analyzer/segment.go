@@ -100,6 +100,8 @@ type Segment struct {
 	// this fragment carries; more payload follows that the tap sees but
 	// cannot attribute.
 	Fragment bool
+	// DontFragment: routers must not fragment it; so it is with all of IPv6.
+	DontFragment bool
 
 	TTL      uint8  // or IPv6 hop limit
 	IPID     uint16 // IPv4 identification; 0 for IPv6
@@ -145,6 +147,7 @@ type Unreachable struct {
 	V6    bool // Type and Code are ICMPv6's
 	Type  uint8
 	Code  uint8
+	MTU   uint32 // of the next hop, where the packet was too big; 0: not told
 
 	// What the quoted segment says of itself.
 	Src, Dst         Addr

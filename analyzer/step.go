@@ -41,6 +41,10 @@ const (
 	FactConflict                           // sends a range again with other octets
 	FactStale                              // an older timestamp than reordering explains: RFC 7323 5
 	FactOversize                           // larger than the receiver's MSS allows
+	FactNoACK                              // has none of ACK, SYN and RST: every receiver drops it
+	FactAfterRST                           // of a side that goes on after a RST in its name
+	FactACKStorm                           // one more ACK of nothing, in a long exchange of such
+	FactPlainSYN                           // the SYN again, without the Fast Open of the first
 )
 
 var factNames = [...]string{
@@ -52,6 +56,7 @@ var factNames = [...]string{
 	"handshake's ACK not accepted",
 	"overtaken", "already acknowledged", "duplicate SACK", "other octets than before", "old timestamp",
 	"larger than the MSS",
+	"no ACK", "after its RST", "ACK storm", "SYN without Fast Open",
 }
 
 // Names returns the words for every fact in the set, in order.

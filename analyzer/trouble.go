@@ -80,7 +80,7 @@ func (e *Endpoint) order(x *Segment) int32 {
 	if e.hasTS && x.Options.Set&OptTimestamps != 0 && x.Options.TSVal != e.tsMax {
 		return int32(x.Options.TSVal - e.tsMax)
 	}
-	if d := int32(int16(x.IPID - e.id)); x.IPID != 0 && e.id != 0 && -nearID < d && d < nearID {
+	if d := int32(int16(x.IPID - e.topID)); x.IPID != 0 && e.topID != 0 && -nearID < d && d < nearID {
 		return d
 	}
 	return 0
@@ -89,7 +89,7 @@ func (e *Endpoint) order(x *Segment) int32 {
 // nextID keeps the highest IP ID of the side's count. 0 stands for none.
 func (e *Endpoint) nextID(x *Segment) {
 	if x.IPID != 0 {
-		e.id = x.IPID
+		e.topID = x.IPID
 	}
 }
 
@@ -106,7 +106,7 @@ func (f *Flow) overtaken(s Side, x *Segment) Facts {
 		return 0
 	}
 	t := e.troubled()
-	if d := int16(e.id - x.IPID); x.IPID != 0 && e.id != 0 && d > 0 {
+	if d := int16(e.topID - x.IPID); x.IPID != 0 && e.topID != 0 && d > 0 {
 		t.overtaken = max(t.overtaken, uint16(d))
 	}
 	return FactReordered

@@ -35,6 +35,9 @@ func describe(p *Packet, links []analyzer.Link) string {
 		if u.V6 {
 			b.WriteString(" v6")
 		}
+		if u.MTU != 0 {
+			fmt.Fprintf(&b, " mtu %d", u.MTU)
+		}
 	} else {
 		s := &p.Segment
 		link = s.Link
@@ -300,6 +303,8 @@ func TestICMP(t *testing.T) {
 		{"port unreachable", icmp4("\x03\x03", quote4), "icmp 3/3" + about4},
 		{"only the 8 octets that RFC 792 asks for", icmp4("\x03\x01", quote4[:28]), "icmp 3/1" + about4},
 		{"fragmentation needed", icmp4("\x03\x04", quote4), "icmp 3/4" + about4},
+		{"with the next hop's MTU, RFC 1191", icmp4("\x03\x04\x00\x00\x00\x00\x05\x14", quote4), "icmp 3/4" + about4 + " mtu 1300"},
+		{"what is no MTU elsewhere", icmp4("\x03\x03\x00\x00\x00\x00\x05\x14", quote4), "icmp 3/3" + about4},
 		{"time exceeded", icmp4("\x0b\x00", quote4), "icmp 11/0" + about4},
 		{"one octet too few", icmp4("\x03\x03", quote4[:27]), "icmp"},
 		{"quoting UDP", icmp4("\x03\x03", with(quote4, 9, "\x11")), "icmp"},
@@ -310,6 +315,7 @@ func TestICMP(t *testing.T) {
 		{"shorter than its header", ip4(protoICMP, []byte("\x03\x03")), "icmp"},
 		{"no route to destination, ICMPv6", icmp6("\x01\x00", quote6), "icmp 1/0" + about6},
 		{"packet too big", icmp6("\x02\x00", quote6), "icmp 2/0" + about6},
+		{"packet too big, with its MTU", icmp6("\x02\x00\x00\x00\x00\x00\x05\x00", quote6), "icmp 2/0" + about6 + " mtu 1280"},
 		{"time exceeded, ICMPv6", icmp6("\x03\x00", quote6), "icmp 3/0" + about6},
 		{"quoting with an extension header", icmp6("\x01\x04", withExt), "icmp 1/4" + about6},
 		{"echo request, ICMPv6", icmp6("\x80\x00", quote6), "icmp"},

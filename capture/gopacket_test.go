@@ -67,12 +67,12 @@ func oracle(linkType uint16, data []byte, frame uint64, t time.Time) (s *analyze
 		case *layers.IPv4:
 			headers++
 			s.Src, s.Dst = addrOf(ip.SrcIP), addrOf(ip.DstIP)
-			s.TTL, s.IPID = ip.TTL, ip.Id
+			s.TTL, s.IPID, s.DontFragment = ip.TTL, ip.Id, ip.Flags&layers.IPv4DontFragment != 0
 			length = int(ip.Length) - int(ip.IHL)*4
 		case *layers.IPv6:
 			headers++
 			s.Src, s.Dst = addrOf(ip.SrcIP), addrOf(ip.DstIP)
-			s.TTL, s.IPID = ip.HopLimit, 0
+			s.TTL, s.IPID, s.DontFragment = ip.HopLimit, 0, true
 			length = int(ip.Length)
 			if ip.HopByHop != nil {
 				length -= len(ip.HopByHop.Contents)

@@ -149,7 +149,7 @@ func (w *wire) segment(l *Line, at int64) {
 // seen, because b has the lower port.
 func (w *wire) address(from int, x *analyzer.Segment) {
 	addr := [2][4]byte{{10, 0, 0, 1}, {10, 0, 0, 2}}
-	port := [2]uint16{40000 + uint16(3000*w.blockNumber), 7000}
+	port := [2]uint16{40000 + uint16(3000*w.blockNumber), cmp.Or(w.block.to, 7000)}
 	for _, by := range w.block.by {
 		k := w.flow
 		by, among, some := strings.Cut(by, "%")
