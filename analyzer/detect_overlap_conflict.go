@@ -30,8 +30,12 @@ b > a . 1 ack 101 @+20ms`,
 
 func onOverlapConflict(d *Detector, st *Step) {
 	f, x := st.Flow, st.Segment
-	n := Finding{Detector: d, Severity: d.Severity, Side: st.From, At: x.Time, Frame: x.Frame,
-		Evidence: fmt.Sprintf("%s's frame %d has octets %d to %d (relative numbers) with other contents than before, as its checksum says",
-			f.who(st.From), x.Frame, st.Seq, st.Seq+x.Len-1)}
+	n := Finding{Detector: d, Severity: d.Severity, Side: st.From, At: x.Time, Frame: x.Frame}
+	how := "with other contents than before, as its checksum says"
+	if t := f.Sides[st.From].trouble; t != nil && t.alienBy == x.Frame {
+		n.Frames = []uint64{t.alienFrame}
+		how = fmt.Sprintf("where frame %d, which lacks the timestamps of all others, brought some before", t.alienFrame)
+	}
+	n.Evidence = fmt.Sprintf("%s's frame %d has octets %d to %d (relative numbers) %s", f.who(st.From), x.Frame, st.Seq, st.Seq+x.Len-1, how)
 	f.Raise(n)
 }

@@ -322,6 +322,9 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 		f.rawEdge(s, x)
 	}
 	if f.countPayload(s, x) > 0 {
+		if f.alien(s, x) {
+			e.noteAlien(x)
+		}
 		facts |= FactData
 		e.LastData = x.Time
 		if f.talker != s+1 {

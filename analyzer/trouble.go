@@ -19,6 +19,9 @@ type trouble struct {
 	recentAt   uint8
 	overtaken  uint16 // the most packets that overtook one, by IP ID
 	afterACK   int    // segments recorded after their own ACK
+	alien      span   // data in its name without the timestamps of all its others
+	alienFrame uint64
+	alienBy    uint64 // the frame with which it sent that range itself
 
 	// Of what it received.
 	missing  Seq   // the ACK with which it last said that something is missing
@@ -118,11 +121,11 @@ func (f *Flow) overtaken(s Side, x *Segment) Facts {
 // capture misplaced were not sent again.
 func (f *Flow) resend(s Side, x *Segment) Facts {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	if x.Len > 1 && f.conflicts(s, x) {
+	if x.Len > 1 && (f.conflicts(s, x) || e.alienated(x)) {
 		return FactConflict
 	}
 	if e.order(x) < 0 || p.stall() != nil || x.Len <= 1 && x.Flags&FIN == 0 || e.nxt.Less(x.end()) ||
-		e.hasTS && x.Options.Set&(OptTimestamps|OptTruncated) == 0 {
+		f.alien(s, x) {
 		return 0
 	}
 	t := e.troubled()
@@ -152,6 +155,30 @@ func (f *Flow) resend(s Side, x *Segment) Facts {
 	t.recent[t.recentAt] = resent{span{x.Seq, x.end()}, cause}
 	t.recentAt = (t.recentAt + 1) % uint8(len(t.recent))
 	return 0
+}
+
+// alien reports whether x lacks the timestamps that all segments of a
+// connection have on which both sides offered them (RFC 7323 3.2): whoever made
+// it knew neither clock.
+func (f *Flow) alien(s Side, x *Segment) bool {
+	return f.Sides[s].hasTS && f.Sides[s.Peer()].hasTS && x.Options.Set&(OptTimestamps|OptTruncated) == 0
+}
+
+// noteAlien keeps the range of such data, to see whether the side sends it too.
+func (e *Endpoint) noteAlien(x *Segment) {
+	t := e.troubled()
+	t.alien, t.alienFrame, t.alienBy = span{x.Seq, x.end()}, x.Frame, 0
+}
+
+// alienated reports whether x is the side's own data where an alien segment had
+// some before.
+func (e *Endpoint) alienated(x *Segment) bool {
+	t := e.trouble
+	if t == nil || x.Options.Set&OptTimestamps == 0 || overlap(t.alien, span{x.Seq, x.end()}) == 0 {
+		return false
+	}
+	t.alien, t.alienBy = span{}, x.Frame
+	return true
 }
 
 // wasted counts a segment sent again that its receiver had.
