@@ -6,9 +6,26 @@ import (
 )
 
 var abortiveClose = &Detector{
-	Name:      "abortive-close",
-	Doc:       "a side ended an open connection with RST instead of FIN",
-	Cause:     "SO_LINGER 0, a process that died or closed with data unread, or a load balancer that cuts an idle connection",
+	Name:  "abortive-close",
+	Doc:   "a side ended an open connection with RST instead of FIN",
+	Cause: "SO_LINGER 0, a process that died or closed with data unread, or a load balancer that cuts an idle connection",
+	Causes: []string{
+		"a health check or client that resets on purpose, to leave no TIME_WAIT",
+		"a user or a time limit that cancels a request",
+		"a proxy that passes on a reset of its other side",
+	},
+	LooksLike: []string{
+		"an injected RST: its side goes on",
+		"a RST that answers data to a side that has closed",
+		"a RST before the connection was open: it aborts an attempt",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300
+b > a  .   300      ack 200  @+10ms
+a > b  P.  200:350  ack 300
+a > b  R.  350      ack 300
+`,
 	Next:      "the closing process's log and exit status; idle timeouts on the way; compare the RST's TTL with that of its other packets",
 	Reference: "RFC 9293 3.10.5 (ABORT), 3.9.1",
 	Severity:  Warning,

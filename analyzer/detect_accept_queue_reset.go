@@ -3,9 +3,25 @@ package analyzer
 import "fmt"
 
 var acceptQueueReset = &Detector{
-	Name:      "accept-queue-reset",
-	Doc:       "the handshake was completed and the server reset it at once",
-	Cause:     "the listener's accept queue is full and tcp_abort_on_overflow is set, the listener died in between, or a load balancer has no backend",
+	Name:  "accept-queue-reset",
+	Doc:   "the handshake was completed and the server reset it at once",
+	Cause: "the listener's accept queue is full and tcp_abort_on_overflow is set, the listener died in between, or a load balancer has no backend",
+	Causes: []string{
+		"the application accepts too slowly: no CPU, blocked threads, a backlog that is too small",
+		"a proxy or firewall opens the connection first, and then finds the server closed",
+	},
+	LooksLike: []string{
+		"a health check: it is the client that resets",
+		"an application that accepts and then aborts: its RST has ACK",
+		"a RST long after the handshake: somebody has forgotten the connection",
+		"a RST whose TTL is not that of the SYN+ACK: it may be a middlebox's",
+	},
+	Example: `
+a > b  S   100  mss 1460
+b > a  S.  300  ack 101  mss 1460  @+10ms
+a > b  .   101  ack 301
+b > a  R   301  win 0  @+10ms
+`,
 	Next:      "on the server: ss -tln '( sport = :PORT )' (Recv-Q against Send-Q); nstat -az TcpExtListenOverflows; sysctl net.ipv4.tcp_abort_on_overflow",
 	Reference: "RFC 9293 3.10.7.1, tcp_check_req (tcp_abort_on_overflow)",
 	Severity:  Warning,

@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var captureGap = &Detector{
-	Name:      "capture-gap",
-	Doc:       "the capture lacks packets that went past: they were acknowledged and never recorded",
-	Cause:     "the capturing host dropped packets, or some took another path; it is not loss on the network, which would be repaired by sending again",
+	Name:  "capture-gap",
+	Doc:   "the capture lacks packets that went past: they were acknowledged and never recorded",
+	Cause: "the capturing host dropped packets, or some took another path; it is not loss on the network, which would be repaired by sending again",
+	Causes: []string{
+		"the mirror port or TAP is overloaded and drops packets itself",
+		"the flow is spread over several links or cards (a bond, ECMP), and not all of them were captured",
+		"the capture's filter passes only part of the flow: one VLAN, no fragments, no tunnel",
+	},
+	LooksLike: []string{
+		"loss on the network: the peer sends duplicate ACKs, and the octets are sent again",
+		"a capture out of order: the ACK is recorded first, and its data follows",
+		"an acknowledgment of what nobody sent: the side's own number shows that it has not",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200    ack 300
+b > a  .   300        ack 200   @+10ms
+b > a  .   300        ack 1700  @+5ms
+a > b  P.  1700:1800  ack 300
+b > a  .   300        ack 1800  @+10ms
+`,
 	Next:      "capture again with a larger buffer (tcpdump -B 65536) or a filter, and compare tcpdump's count of dropped packets",
 	Reference: "RFC 9293 3.4",
 	Severity:  Warning,

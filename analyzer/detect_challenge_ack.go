@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var challengeACK = &Detector{
-	Name:      "challenge-ack",
-	Doc:       "a RST or SYN that did not fit the connection was answered with a challenge ACK; the connection survived",
-	Cause:     "a blind reset attempt, a very late segment, or a client that restarted and reuses its port",
+	Name:  "challenge-ack",
+	Doc:   "a RST or SYN that did not fit the connection was answered with a challenge ACK; the connection survived",
+	Cause: "a blind reset attempt, a very late segment, or a client that restarted and reuses its port",
+	Causes: []string{
+		"a RST that data has overtaken",
+		"a firewall or load balancer that resets with a number a little off",
+	},
+	LooksLike: []string{
+		"duplicate ACKs for lost data: they challenge nobody",
+		"the answer to a keep-alive",
+		"a challenge after which the connection ends: it did its work",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300
+b > a  .   300      ack 200  @+10ms
+b > a  R   350      win 0
+a > b  .   200      ack 300
+b > a  P.  300:400  ack 200  @+50ms
+a > b  .   200      ack 400
+`,
 	Next:      "nstat -az TcpExtTCPChallengeACK TcpExtTCPSYNChallenge; compare the TTL of the offending segment with that of its side",
 	Reference: "RFC 5961 3, 4; RFC 9293 3.10.7.4",
 	Severity:  Info,

@@ -3,9 +3,28 @@ package analyzer
 import "fmt"
 
 var closingStuck = &Detector{
-	Name:      "closing-stuck",
-	Doc:       "both sides closed at once, and the acknowledgment of one FIN never came",
-	Cause:     "the acknowledgment of the FIN was lost or the peer died between the two FINs",
+	Name:  "closing-stuck",
+	Doc:   "both sides closed at once, and the acknowledgment of one FIN never came",
+	Cause: "the acknowledgment of the FIN was lost or the peer died between the two FINs",
+	Causes: []string{
+		"the path broke at that moment, as in a failover",
+		"a firewall forgot the connection at the first FIN, and dropped the last ACK",
+	},
+	LooksLike: []string{
+		"a simultaneous close in order: both FINs are acknowledged",
+		"an ACK that was not captured: the FIN is not sent again",
+	},
+	Example: `
+stuck-after 3s
+given a ESTABLISHED b ESTABLISHED
+a > b  F.  100  ack 300
+b > a  F.  300  ack 100
+a > b  .   101  ack 301
+a > b  F.  100  ack 301  @+200ms
+a > b  F.  100  ack 301  @+400ms
+a > b  F.  100  ack 301  @+800ms
+a > b  F.  100  ack 301  @+1600ms
+`,
 	Next:      "on that host: ss -tano state closing; capture at the other end: does the FIN arrive?",
 	Reference: "RFC 9293 3.6 (case 3), Figure 13",
 	Severity:  Warning,

@@ -3,9 +3,24 @@ package analyzer
 import "fmt"
 
 var connectICMPRejected = &Detector{
-	Name:      "connect-icmp-rejected",
-	Doc:       "a router or host answered the SYN with an ICMP error: it will not be delivered",
-	Cause:     "a firewall rule that rejects, a missing route, or a host that is down behind its router; the code says which",
+	Name:  "connect-icmp-rejected",
+	Doc:   "a router or host answered the SYN with an ICMP error: it will not be delivered",
+	Cause: "a firewall rule that rejects, a missing route, or a host that is down behind its router; the code says which",
+	Causes: []string{
+		"a VPN or interface that is down: the route leads nowhere",
+		"no answer to ARP or neighbour discovery on the last hop (host unreachable)",
+		"an address that is stale or of another network",
+	},
+	LooksLike: []string{
+		"an ICMP error about another connection of the pair: it quotes another number",
+		"an error after the connection is open: a soft one, it goes on",
+		"an error about a SYN that is answered after all",
+		"time exceeded or packet too big: neither ends the attempt",
+	},
+	Example: `
+a > b  S   100  mss 1460
+icmp unreachable a seq 100 type 3 code 13
+`,
 	Next:      "on the router that says so: its filter rules and routes to SERVER; from the client: ip route get SERVER",
 	Reference: "RFC 792, RFC 4443 3.1, RFC 1122 4.2.3.9",
 	Severity:  Warning,

@@ -3,9 +3,30 @@ package analyzer
 import "fmt"
 
 var connectTimeout = &Detector{
-	Name:      "connect-timeout",
-	Doc:       "a SYN was sent again and again and never answered",
-	Cause:     "the server is down, a firewall or security group drops silently, or the route is wrong",
+	Name:  "connect-timeout",
+	Doc:   "a SYN was sent again and again and never answered",
+	Cause: "the server is down, a firewall or security group drops silently, or the route is wrong",
+	Causes: []string{
+		"the SYN+ACK is lost on its way back: a stateful firewall on an asymmetric route",
+		"the address is stale: old DNS, a VIP or container that has moved",
+		"the listener's accept queue is full, and Linux drops SYNs (TcpExtListenDrops)",
+		"the server's host drops it: rp_filter, a full conntrack table",
+	},
+	LooksLike: []string{
+		"a capture of one direction: a client that goes on to acknowledge was answered",
+		"a capture that ends before the answer is due (pending)",
+		"a refusal or an ICMP error: those are answers, and findings of their own",
+	},
+	Example: `
+a > b  S   100  mss 1460
+a > b  S   100  mss 1460  @+1s
+a > b  S   100  mss 1460  @+2s
+a > b  S   100  mss 1460  @+4s
+a > b  S   100  mss 1460  @+8s
+a > b  S   100  mss 1460  @+16s
+a > b  S   100  mss 1460  @+32s
+wait 65s
+`,
 	Next:      "from the client: ss -tno state syn-sent; traceroute -T -p PORT SERVER; then capture at the server: does the SYN arrive?",
 	Reference: "RFC 9293 3.8.3 (R2), tcp_syn_retries",
 	Severity:  Error,

@@ -3,9 +3,24 @@ package analyzer
 import "fmt"
 
 var connectionRefused = &Detector{
-	Name:      "connection-refused",
-	Doc:       "the SYN was answered with RST",
-	Cause:     "nothing listens on that port, or a firewall or proxy on the way rejects in the server's name",
+	Name:  "connection-refused",
+	Doc:   "the SYN was answered with RST",
+	Cause: "nothing listens on that port, or a firewall or proxy on the way rejects in the server's name",
+	Causes: []string{
+		"the service is down, restarting, or has not bound its port yet",
+		"it listens on another address (127.0.0.1, one IP version) or port",
+		"the client's address is stale: old DNS, a container that has moved",
+	},
+	LooksLike: []string{
+		"RST after the SYN+ACK: something listened",
+		"RST with another ACK: in SYN_SENT it is not valid, and is ignored",
+		"a firewall that rejects: its RST has not the server's TTL",
+		"a forged RST, after which the connection opens all the same",
+	},
+	Example: `
+a > b  S   100  mss 1460
+b > a  R.  0    ack 101  win 0  @+10ms
+`,
 	Next:      "on the server: ss -tlnp '( sport = :PORT )'; then the firewall's REJECT rules",
 	Reference: "RFC 9293 3.5.2, 3.10.7.1",
 	Severity:  Warning,

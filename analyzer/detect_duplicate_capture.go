@@ -3,9 +3,28 @@ package analyzer
 import "fmt"
 
 var duplicateCapture = &Detector{
-	Name:      "duplicate-capture",
-	Doc:       "the capture holds packets twice; the copies are left out of every count",
-	Cause:     "a mirror port that copies both ingress and egress, a bond, or `-i any` on a host that forwards",
+	Name:  "duplicate-capture",
+	Doc:   "the capture holds packets twice; the copies are left out of every count",
+	Cause: "a mirror port that copies both ingress and egress, a bond, or `-i any` on a host that forwards",
+	Causes: []string{
+		"a router or bridge captured on both its ports: the copy has a TTL one less, or another VLAN tag",
+		"two mirror sessions or TAPs that feed one port",
+		"files of two captures of one link, merged",
+	},
+	LooksLike: []string{
+		"a retransmission: it has an IP ID of its own and comes a timeout later",
+		"a packet that the network doubles now and then: one direction, not both",
+		"copies that come later than 2 ms: delivered twice, not recorded twice",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300  id 1
+a > b  P.  100:200  ack 300  id 1  ttl 63  @+60us
+b > a  .   300      ack 200  id 2  @+10ms
+b > a  .   300      ack 200  id 2  ttl 63  @+60us
+a > b  P.  200:300  ack 300  id 3
+a > b  P.  200:300  ack 300  id 3  ttl 63  @+60us
+`,
 	Next:      "capture on one interface, or mirror one direction per port; editcap -d takes copies out",
 	Reference: "RFC 791 3.2 (identification)",
 	Severity:  Info,

@@ -6,9 +6,33 @@ import (
 )
 
 var finUnacknowledged = &Detector{
-	Name:      "fin-unacknowledged",
-	Doc:       "a FIN is sent again and again and no acknowledgment reaches its sender",
-	Cause:     "the peer died, or the path to it or back from it failed, during the close; firewalls that forget a connection at its first FIN look the same",
+	Name:  "fin-unacknowledged",
+	Doc:   "a FIN is sent again and again and no acknowledgment reaches its sender",
+	Cause: "the peer died, or the path to it or back from it failed, during the close; firewalls that forget a connection at its first FIN look the same",
+	Causes: []string{
+		"a client that went off the air: a phone, a laptop that was shut",
+		"a host or container that lost its network before its sockets were closed",
+		"a firewall that has seen a RST, and drops what follows",
+	},
+	LooksLike: []string{
+		"a FIN behind lost data: the peer acknowledges less than that",
+		"an ACK that was not captured: a sender that stops repeating has it",
+		"a peer whose direction was not captured",
+		"a capture that ends before the ACK is due",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+b > a  P.  300:900  ack 100
+a > b  F.  100  ack 900
+a > b  F.  100  ack 900  @+200ms
+a > b  F.  100  ack 900  @+400ms
+a > b  F.  100  ack 900  @+800ms
+a > b  F.  100  ack 900  @+1600ms
+a > b  F.  100  ack 900  @+3200ms
+a > b  F.  100  ack 900  @+6400ms
+a > b  F.  100  ack 900  @+12800ms
+wait 10s
+`,
 	Next:      "on the sender: ss -tano '( state fin-wait-1 or state last-ack )'; capture at the other end: does the FIN arrive?",
 	Reference: "RFC 9293 3.6, 3.8.3, tcp_orphan_retries",
 	Severity:  Warning,

@@ -3,9 +3,26 @@ package analyzer
 import "fmt"
 
 var halfOpenPeer = &Detector{
-	Name:      "half-open-peer",
-	Doc:       "one side still held the connection, the other knew nothing of it",
-	Cause:     "the peer rebooted, failed over or lost its state; or a middlebox dropped an idle connection and answers in its name; or it had reset the connection in a packet that was lost",
+	Name:  "half-open-peer",
+	Doc:   "one side still held the connection, the other knew nothing of it",
+	Cause: "the peer rebooted, failed over or lost its state; or a middlebox dropped an idle connection and answers in its name; or it had reset the connection in a packet that was lost",
+	Causes: []string{
+		"a container or virtual machine that was replaced under the same address",
+		"a load balancer that has handed the connection to another backend",
+	},
+	LooksLike: []string{
+		"a middlebox that cuts: its RST has another TTL",
+		"a process that was killed: its RST has ACK",
+		"a side that had closed, or that a RST had reached before: it lost nothing",
+		"a forged RST: the side goes on, or the RST answers nothing",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300
+b > a  .   300      ack 200  @+10ms
+a > b  P.  200:300  ack 300  @+5m
+b > a  R   300      win 0  @+10ms
+`,
 	Next:      "uptime of that host and its load balancer's failovers; compare the RST's TTL with that of its other packets; set keep-alive below the idle timeout",
 	Reference: "RFC 9293 3.5.1",
 	Severity:  Warning,

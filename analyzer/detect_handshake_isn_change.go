@@ -3,9 +3,24 @@ package analyzer
 import "fmt"
 
 var handshakeISNChange = &Detector{
-	Name:      "handshake-isn-change",
-	Doc:       "one SYN was answered by SYN+ACKs with different sequence numbers",
-	Cause:     "two hosts answer for one address: a duplicate IP, or a load balancer that gives one SYN to two backends; or somebody forges answers",
+	Name:  "handshake-isn-change",
+	Doc:   "one SYN was answered by SYN+ACKs with different sequence numbers",
+	Cause: "two hosts answer for one address: a duplicate IP, or a load balancer that gives one SYN to two backends; or somebody forges answers",
+	Causes: []string{
+		"a failover: for a moment both nodes hold the address",
+		"a switch that floods, so that both nodes of a cluster get the SYN",
+	},
+	LooksLike: []string{
+		"a new attempt after a RST",
+		"a SYN proxy: what the server behind it answers comes after the client's ACK",
+		"a SYN that was sent again, and went to another host behind the address",
+	},
+	Example: `
+a > b  S   100   mss 1460
+b > a  S.  300   ack 101  mss 1460  @+10ms
+b > a  S.  7000  ack 101  mss 1460  @+2ms
+a > b  .   101   ack 301
+`,
 	Next:      "arping -D SERVER; compare source MAC and TTL of the two; the load balancer's backends for that SYN",
 	Reference: "RFC 9293 3.4.1",
 	Severity:  Warning,

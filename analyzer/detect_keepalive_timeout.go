@@ -3,9 +3,28 @@ package analyzer
 import "fmt"
 
 var keepaliveTimeout = &Detector{
-	Name:      "keepalive-timeout",
-	Doc:       "keep-alive probes were not answered",
-	Cause:     "the peer's host is gone, or a NAT or firewall has forgotten the idle connection",
+	Name:  "keepalive-timeout",
+	Doc:   "keep-alive probes were not answered",
+	Cause: "the peer's host is gone, or a NAT or firewall has forgotten the idle connection",
+	Causes: []string{
+		"a laptop, phone or VPN that went away without a word",
+		"a load balancer whose idle timeout is shorter than tcp_keepalive_time",
+		"a firewall that drops keep-alives: no payload, and an old number",
+	},
+	LooksLike: []string{
+		"probes into a closed window: zero-window-stall",
+		"keep-alives that are answered: they do what they are for",
+		"answers that were not captured: the prober goes on",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:250  ack 300
+b > a  .   300  ack 250  @+10ms
+a > b  .   249  ack 300  @+60s
+a > b  .   249  ack 300  @+10s
+a > b  .   249  ack 300  @+10s
+a > b  R.  250  ack 300  @+10s
+`,
 	Next:      "is the peer up? compare the idle time before the first probe with the timeouts on the way; shorten tcp_keepalive_time below them",
 	Reference: "RFC 9293 3.8.4",
 	Severity:  Warning,

@@ -6,9 +6,30 @@ import (
 )
 
 var lateClose = &Detector{
-	Name:      "late-close-after-middlebox-timeout",
-	Doc:       "a side closed long after its peer had, and its FIN is not answered any more",
-	Cause:     "a NAT or firewall forgot the half-closed connection (conntrack keeps CLOSE_WAIT for 60 s), or the peer's host is gone; where the FIN is lost the other end leaks",
+	Name:  "late-close-after-middlebox-timeout",
+	Doc:   "a side closed long after its peer had, and its FIN is not answered any more",
+	Cause: "a NAT or firewall forgot the half-closed connection (conntrack keeps CLOSE_WAIT for 60 s), or the peer's host is gone; where the FIN is lost the other end leaks",
+	Causes: []string{
+		"a load balancer or sidecar proxy with an idle timeout of its own",
+		"the peer's host has rebooted behind a firewall that drops what it does not know",
+	},
+	LooksLike: []string{
+		"a slow application without a middlebox: its late FIN is acknowledged",
+		"a FIN into silence soon after the peer's: fin-unacknowledged",
+		"a half-close in which data went on: it kept every middlebox awake",
+		"a peer that has given up FIN_WAIT_2: it answers with RST",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  F.  100  ack 300
+b > a  .   300  ack 101  @+10ms
+b > a  F.  300  ack 101  @+3m
+b > a  F.  300  ack 101  @+1s
+b > a  F.  300  ack 101  @+2s
+b > a  F.  300  ack 101  @+4s
+b > a  F.  300  ack 101  @+8s
+b > a  F.  300  ack 101  @+16s
+`,
 	Next:      "sysctl net.netfilter.nf_conntrack_tcp_timeout_close_wait on what lies between; close at once when the peer has",
 	Reference: "nf_conntrack-sysctl, RFC 5382 5 (REQ-5)",
 	Severity:  Warning,

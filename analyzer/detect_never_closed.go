@@ -3,9 +3,26 @@ package analyzer
 import "fmt"
 
 var neverClosed = &Detector{
-	Name:      "never-closed",
-	Doc:       "a connection is open and silent, without keep-alives, when the capture ends",
-	Cause:     "a connection that a pool keeps or that somebody forgot; what lies between may forget it too",
+	Name:  "never-closed",
+	Doc:   "a connection is open and silent, without keep-alives, when the capture ends",
+	Cause: "a connection that a pool keeps or that somebody forgot; what lies between may forget it too",
+	Causes: []string{
+		"an application that waits: a subscription, a long poll, a database's LISTEN",
+		"a peer that went away without a word: without keep-alives nobody notices",
+		"a leak: the application has lost the descriptor",
+	},
+	LooksLike: []string{
+		"a capture that stops: each ends with connections that are open",
+		"a connection with keep-alives: the next is not yet due",
+		"a connection of which only the middle was captured",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300
+b > a  P.  300:900  ack 200  @+10ms
+a > b  .   200      ack 900
+wait 10m
+`,
 	Next:      "on both hosts: ss -tanpo state established '( sport = :PORT or dport = :PORT )'; is there a timer:(keepalive,...)?",
 	Reference: "RFC 9293 3.8.4, RFC 5382 5 (REQ-5)",
 	Severity:  Info,

@@ -6,9 +6,26 @@ import (
 )
 
 var oneWayCapture = &Detector{
-	Name:      "one-way-capture",
-	Doc:       "only one direction of a living connection was captured",
-	Cause:     "asymmetric routing, half a TAP, or a mirror port that copies one direction",
+	Name:  "one-way-capture",
+	Doc:   "only one direction of a living connection was captured",
+	Cause: "asymmetric routing, half a TAP, or a mirror port that copies one direction",
+	Causes: []string{
+		"a filter that matches one direction (src host, dst port)",
+		"the answers come back through another interface or VLAN of the host",
+		"one direction is in a tunnel, as with a load balancer in direct server return",
+	},
+	LooksLike: []string{
+		"a peer that truly is silent: nothing is acknowledged, and data is sent again",
+		"a SYN that nobody answers: it is no half of a connection",
+		"keep-alives into silence: they are no sign of life",
+	},
+	Example: `
+a > b  S   100       mss 1460
+a > b  .   101       ack 301  @+20ms
+a > b  P.  101:301   ack 301
+a > b  .   301       ack 1751  @+25ms
+a > b  P.  301:501   ack 3201  @+10ms
+`,
 	Next:      "capture at the host itself, or mirror both directions (rx and tx)",
 	Reference: "RFC 9293 3.10.7.4",
 	Severity:  Warning,

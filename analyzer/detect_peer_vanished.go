@@ -6,9 +6,34 @@ import (
 )
 
 var peerVanished = &Detector{
-	Name:      "peer-vanished",
-	Doc:       "data is sent again and again, each time after twice the wait, and the peer says nothing at all",
-	Cause:     "the peer's host died or was cut off mid-connection, or the path to it or back from it broke",
+	Name:  "peer-vanished",
+	Doc:   "data is sent again and again, each time after twice the wait, and the peer says nothing at all",
+	Cause: "the peer's host died or was cut off mid-connection, or the path to it or back from it broke",
+	Causes: []string{
+		"a firewall or NAT that lost the connection in mid-use: a restart, a failover, a full table",
+		"a VPN or radio link that is down",
+		"a black hole for large segments: small ones would pass",
+	},
+	LooksLike: []string{
+		"a closed window: the peer is alive, as far as it goes",
+		"a peer whose direction was not captured",
+		"ACKs that were not captured: the sender goes on with new data",
+		"heavy loss: the peer says something now and then",
+		"a full accept queue: the server has sent its SYN+ACK and no more",
+		"a FIN that is sent again: fin-unacknowledged",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300
+b > a  .   300      ack 200  @+10ms
+a > b  P.  200:300  ack 300  @+5s
+a > b  P.  200:300  ack 300  @+1s
+a > b  P.  200:300  ack 300  @+2s
+a > b  P.  200:300  ack 300  @+4s
+a > b  P.  200:300  ack 300  @+8s
+a > b  P.  200:300  ack 300  @+16s
+a > b  P.  200:300  ack 300  @+32s
+`,
 	Next:      "is the peer up and reachable? on the sender: ss -tno state established (timer:(on,...)); capture at the other end: does the data arrive?",
 	Reference: "RFC 9293 3.8.3 (R1, R2), RFC 6298 5.5, tcp_retries2",
 	Severity:  Warning,

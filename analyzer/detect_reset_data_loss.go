@@ -3,9 +3,25 @@ package analyzer
 import "fmt"
 
 var resetDataLoss = &Detector{
-	Name:      "reset-data-loss",
-	Doc:       "a side reset the connection while octets of its peer were not acknowledged",
-	Cause:     "an application that closes hard, or dies, in the middle of what its peer sends: those octets may never have reached it",
+	Name:  "reset-data-loss",
+	Doc:   "a side reset the connection while octets of its peer were not acknowledged",
+	Cause: "an application that closes hard, or dies, in the middle of what its peer sends: those octets may never have reached it",
+	Causes: []string{
+		"a time limit in the application: it gives up on a slow upload",
+		"SO_LINGER 0: close() throws away what is under way",
+	},
+	LooksLike: []string{
+		"all acknowledged, be it by the RST itself: nothing is lost",
+		"a FIN that is not acknowledged: it is no data",
+		"a RST that its side outlives: it was injected",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200   ack 300
+b > a  .   300       ack 200  @+10ms
+a > b  P.  200:1660  ack 300
+b > a  R.  300       ack 200
+`,
 	Next:      "the resetting process's log and exit status; does the sender repeat what was not confirmed?",
 	Reference: "RFC 9293 3.5.3, 3.10.5 (ABORT)",
 	Severity:  Warning,

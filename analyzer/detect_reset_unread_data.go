@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var resetUnreadData = &Detector{
-	Name:      "reset-unread-data",
-	Doc:       "a side reset the connection with data unread that it had acknowledged",
-	Cause:     "the application closed its socket without reading everything: the peer believes that those octets arrived",
+	Name:  "reset-unread-data",
+	Doc:   "a side reset the connection with data unread that it had acknowledged",
+	Cause: "the application closed its socket without reading everything: the peer believes that those octets arrived",
+	Causes: []string{
+		"a server that answers before it has read the request's body (401, 413)",
+		"a client that has what it wants, and leaves the rest of a download",
+		"a process that ended while its queue was full",
+	},
+	LooksLike: []string{
+		"a network fault: a middlebox's RST has another TTL, and a window that it guessed",
+		"a side that had read everything and aborts: its window was open",
+		"a RST with a window of 0: it tells nothing",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:1560   ack 300
+b > a  .   300        ack 1560   win 30000  @+10ms
+a > b  P.  1560:3020  ack 300
+b > a  .   300        ack 3020   win 2000   @+10ms
+b > a  R.  300        ack 3020   win 60000  @+2s
+`,
 	Next:      "let the application read to the end of the stream before it closes; nstat -az TcpExtTCPAbortOnClose",
 	Reference: "RFC 2525 2.17, RFC 9293 3.10.4",
 	Severity:  Warning,

@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var rstOutOfWindow = &Detector{
-	Name:      "rst-out-of-window",
-	Doc:       "a RST outside the receiver's window was ignored, and the connection went on",
-	Cause:     "a forged RST that guessed the wrong number, or a very late one",
+	Name:  "rst-out-of-window",
+	Doc:   "a RST outside the receiver's window was ignored, and the connection went on",
+	Cause: "a forged RST that guessed the wrong number, or a very late one",
+	Causes: []string{
+		"a firewall or IPS that does not keep up with the numbers",
+		"a NAT that rewrites numbers, though not those of RSTs",
+		"a RST of an earlier connection on the pair",
+	},
+	LooksLike: []string{
+		"a capture without the SYN: the window's scale is unknown, and nothing is proved",
+		"a late RST after the close",
+		"a RST that answers a SYN+ACK which fitted no SYN",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:200  ack 300
+b > a  .   300      ack 200  @+10ms
+b > a  R   500000   win 0
+a > b  P.  200:300  ack 300  @+50ms
+b > a  .   300      ack 300  @+10ms
+`,
 	Next:      "compare its TTL and IP ID with those of the side that it names; nstat -az TcpExtTCPChallengeACK",
 	Reference: "RFC 9293 3.5.3, RFC 5961 3.2",
 	Severity:  Info,

@@ -3,9 +3,24 @@ package analyzer
 import "fmt"
 
 var selfConnect = &Detector{
-	Name:      "self-connect",
-	Doc:       "a socket connected to itself: one address and port is both ends",
-	Cause:     "the client retries a local service that is down, whose port lies in the ephemeral range, until it is given that very port",
+	Name:  "self-connect",
+	Doc:   "a socket connected to itself: one address and port is both ends",
+	Cause: "the client retries a local service that is down, whose port lies in the ephemeral range, until it is given that very port",
+	Causes: []string{
+		"a service whose port lies in net.ipv4.ip_local_port_range, while it restarts",
+		"a client that binds the service's own port before it connects",
+	},
+	LooksLike: []string{
+		"a NAT hairpin: one address, but two ports",
+		"a forged SYN with one address at both ends (LAND): no SYN+ACK follows",
+	},
+	Example: `
+one socket
+a > b  S   100      mss 1460
+a > b  S.  100      ack 101  mss 1460  @+20us
+a > b  P.  101:111  ack 101
+a > b  .   111      ack 111  @+20us
+`,
 	Next:      "sysctl net.ipv4.ip_local_port_range; reserve the port with net.ipv4.ip_local_reserved_ports; ss -tlnp '( sport = :PORT )'",
 	Reference: "RFC 9293 3.5",
 	Severity:  Warning,

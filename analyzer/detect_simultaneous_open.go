@@ -3,9 +3,26 @@ package analyzer
 import "fmt"
 
 var simultaneousOpen = &Detector{
-	Name:      "simultaneous-open",
-	Doc:       "both sides sent a SYN to each other at once, and one connection came of it",
-	Cause:     "hole punching through NATs, or peers that connect to each other from fixed ports; rarely a fault",
+	Name:  "simultaneous-open",
+	Doc:   "both sides sent a SYN to each other at once, and one connection came of it",
+	Cause: "hole punching through NATs, or peers that connect to each other from fixed ports; rarely a fault",
+	Causes: []string{
+		"two routers or cluster nodes that connect to each other at the same moment (BGP)",
+		"a test of the TCP stack",
+	},
+	LooksLike: []string{
+		"a SYN that is sent again: it crosses nothing",
+		"a handshake that is recorded twice",
+		"a split handshake: the server answers the SYN with a bare SYN",
+	},
+	Example: `
+a > b  S   100  mss 1460
+b > a  S   300  mss 1460  @+2ms
+b > a  S.  300  ack 101  mss 1460  @+10ms
+a > b  S.  100  ack 301  mss 1460  @+5ms
+a > b  .   101  ack 301  @+5ms
+b > a  .   301  ack 101  @+10ms
+`,
 	Next:      "nothing, unless one of the two is meant to be a server: then find out what binds its port to connect",
 	Reference: "RFC 9293 3.5, Figure 7",
 	Severity:  Info,

@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var staleTupleChallenge = &Detector{
-	Name:      "stale-tuple-challenge",
-	Doc:       "the server answered a SYN on behalf of an old connection of the same address pair",
-	Cause:     "the server still holds a connection that the client has forgotten: it restarted, or reuses the port before the server is done with it; the attempt loses a retry",
+	Name:  "stale-tuple-challenge",
+	Doc:   "the server answered a SYN on behalf of an old connection of the same address pair",
+	Cause: "the server still holds a connection that the client has forgotten: it restarted, or reuses the port before the server is done with it; the attempt loses a retry",
+	Causes: []string{
+		"the client's host crashed or was cut off, and its old connection was never closed",
+		"the old connection's FIN or RST was lost, or a firewall dropped it",
+		"a NAT gives the port to another host, while the server is still in TIME_WAIT",
+	},
+	LooksLike: []string{
+		"a keep-alive of a connection that the client still holds",
+		"an ACK that is recorded before the SYN+ACK it follows",
+		"an ACK that the client does not reset: it proves nothing",
+	},
+	Example: `
+a > b  S   100       mss 1460
+b > a  .   7000000   ack 90000100  @+10ms
+a > b  R   90000100  win 0
+a > b  S   100       mss 1460  @+1s
+b > a  S.  8000000   ack 101   mss 1460  @+10ms
+a > b  .   101       ack 8000001
+`,
 	Next:      "on the server: ss -tano '( sport = :PORT )' dst CLIENT; set keep-alive there; widen the client's ephemeral ports",
 	Reference: "RFC 9293 3.5.1, 3.10.7.4, RFC 5961 4",
 	Severity:  Warning,

@@ -3,9 +3,31 @@ package analyzer
 import "fmt"
 
 var stuckCloseWait = &Detector{
-	Name:      "stuck-close-wait",
-	Doc:       "the peer has closed, and this side's application has not",
-	Cause:     "the application never closes the socket: a leaked descriptor, a blocked thread, a connection forgotten in a pool",
+	Name:  "stuck-close-wait",
+	Doc:   "the peer has closed, and this side's application has not",
+	Cause: "the application never closes the socket: a leaked descriptor, a blocked thread, a connection forgotten in a pool",
+	Causes: []string{
+		"a pool that notices the peer's close only when it uses the connection again",
+		"an event loop that has stopped reading, and so never sees the end of the stream",
+		"a child process that inherited the socket: close() in its parent ends nothing",
+		"a process that hangs, or is stopped",
+	},
+	LooksLike: []string{
+		"a half-close: the side still sends, and is at work",
+		"a FIN of the side that the capture lacks: the peer acknowledges one number more",
+		"a FIN that waits behind data, because the peer has closed its window",
+		"a peer's FIN without an ACK: nothing shows that it arrived",
+		"a FIN of a capture that starts late: it may be the second one",
+		"a capture that ends too early (pending)",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:250  ack 300
+b > a  P.  300:900  ack 250  @+10ms
+a > b  F.  250      ack 900
+b > a  .   900      ack 251  @+10ms
+wait 90s
+`,
 	Next:      "on that host: ss -tanp state close-wait '( sport = :PORT or dport = :PORT )'; then lsof -p PID and the process's threads",
 	Reference: "RFC 9293 3.6 (case 2)",
 	Severity:  Error,

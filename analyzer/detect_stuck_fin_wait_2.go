@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var stuckFinWait2 = &Detector{
-	Name:      "stuck-fin-wait-2",
-	Doc:       "this side has closed, the peer has acknowledged that and does not close",
-	Cause:     "the other end owes a FIN: see stuck-close-wait there; if this side's application has closed the socket, its kernel forgets it after tcp_fin_timeout, otherwise never",
+	Name:  "stuck-fin-wait-2",
+	Doc:   "this side has closed, the peer has acknowledged that and does not close",
+	Cause: "the other end owes a FIN: see stuck-close-wait there; if this side's application has closed the socket, its kernel forgets it after tcp_fin_timeout, otherwise never",
+	Causes: []string{
+		"the peer's application does not take the end of the stream for the end of the conversation",
+		"this side used shutdown() and waits for an answer that the peer does not think it owes",
+		"the peer's host is gone since it acknowledged the FIN",
+	},
+	LooksLike: []string{
+		"a half-close: data still comes",
+		"a FIN of the peer that passed the tap and did not arrive: fin-unacknowledged there",
+		"a new connection on the pair: the old one was over",
+		"states that conntrack calls FIN_WAIT and CLOSE_WAIT: they are the firewall's, not a socket's",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+b > a  P.  300:900  ack 100
+b > a  F.  900      ack 100
+a > b  .   100      ack 901  @+10ms
+wait 90s
+`,
 	Next:      "on the other end: ss -tanp state close-wait '( sport = :PORT or dport = :PORT )'; here: ss -tano state fin-wait-2",
 	Reference: "RFC 9293 3.6 (case 1), tcp_fin_timeout",
 	Severity:  Warning,

@@ -3,9 +3,26 @@ package analyzer
 import "fmt"
 
 var synACKBadACK = &Detector{
-	Name:      "syn-ack-bad-ack",
-	Doc:       "a SYN+ACK acknowledged a SYN that the client never sent",
-	Cause:     "a broken middlebox that rewrites sequence numbers, a server that answers an older attempt, or somebody who guesses",
+	Name:  "syn-ack-bad-ack",
+	Doc:   "a SYN+ACK acknowledged a SYN that the client never sent",
+	Cause: "a broken middlebox that rewrites sequence numbers, a server that answers an older attempt, or somebody who guesses",
+	Causes: []string{
+		"a firewall that took over from another without the offsets of its sequence numbers",
+		"a NAT that has given the pair to another host, whose SYN is answered",
+		"another SYN of the client, which the capture lacks",
+	},
+	LooksLike: []string{
+		"Fast Open: the ACK covers data of the SYN, whole or in part",
+		"a late SYN+ACK of the connection before on the same pair",
+	},
+	Example: `
+a > b  S   100   mss 1460
+b > a  S.  300   ack 1101  mss 1460  @+10ms
+a > b  R   1101  win 0
+a > b  S   100   mss 1460  @+1s
+b > a  S.  900   ack 101   mss 1460  @+10ms
+a > b  .   101   ack 901
+`,
 	Next:      "capture at the server: has its SYN+ACK the same numbers there? compare the TTL with that of its other packets",
 	Reference: "RFC 9293 3.10.7.3 (first step)",
 	Severity:  Warning,

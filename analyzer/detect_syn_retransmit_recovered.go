@@ -3,9 +3,27 @@ package analyzer
 import "fmt"
 
 var synRetransmitRecovered = &Detector{
-	Name:      "syn-retransmit-recovered",
-	Doc:       "the first SYN got no answer, a later one did: the connection opened late",
-	Cause:     "the first packet was lost: a SYN dropped by a full backlog, a conntrack or SNAT race, an ARP or neighbour miss",
+	Name:  "syn-retransmit-recovered",
+	Doc:   "the first SYN got no answer, a later one did: the connection opened late",
+	Cause: "the first packet was lost: a SYN dropped by a full backlog, a conntrack or SNAT race, an ARP or neighbour miss",
+	Causes: []string{
+		"a link that is congested or lossy",
+		"a limit on new connections, in a firewall or load balancer",
+		"a server that was only just starting",
+	},
+	LooksLike: []string{
+		"a capture that has each SYN twice",
+		"a lost SYN+ACK: the server sends it again as well",
+		"a path slower than the client's first timeout: every SYN is answered",
+		"a first answer on behalf of an older connection of the pair",
+	},
+	Example: `
+a > b  S   100  mss 1460
+a > b  S   100  mss 1460  @+1s
+a > b  S   100  mss 1460  @+2s
+b > a  S.  300  ack 101  mss 1460  @+10ms
+a > b  .   101  ack 301
+`,
 	Next:      "nstat -az TcpExtListenDrops TcpExtTCPSynRetrans; conntrack -S (insert_failed); group the late connections by source and path",
 	Reference: "RFC 6298 2.1",
 	Severity:  Warning,

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,6 +19,11 @@ func TestDetectorsAreComplete(t *testing.T) {
 		for what, text := range map[string]string{"Doc": d.Doc, "Cause": d.Cause, "Next": d.Next, "Reference": d.Reference} {
 			if text == "" || strings.HasSuffix(text, ".") || strings.Contains(text, "\n") {
 				t.Errorf("%s: %s is %q; want one sentence without its full stop", d.Name, what, text)
+			}
+		}
+		for _, clause := range slices.Concat(d.Causes, d.LooksLike) {
+			if clause == "" || strings.HasSuffix(clause, ".") || strings.Contains(clause, "\n") || clause == d.Cause {
+				t.Errorf("%s: %q is no clause of its own", d.Name, clause)
 			}
 		}
 		if d.Capture && !capture {

@@ -3,9 +3,24 @@ package analyzer
 import "fmt"
 
 var tfoDataIgnored = &Detector{
-	Name:      "tfo-data-ignored",
-	Doc:       "a server that speaks TCP Fast Open did not take the data of the SYN",
-	Cause:     "its Fast Open key has changed, or the backends of one address have different keys: the client's cookie is not valid there",
+	Name:  "tfo-data-ignored",
+	Doc:   "a server that speaks TCP Fast Open did not take the data of the SYN",
+	Cause: "its Fast Open key has changed, or the backends of one address have different keys: the client's cookie is not valid there",
+	Causes: []string{
+		"the client's address is not the one that its cookie was made for: another NAT address, another network",
+		"a middlebox answers in the server's name, with cookies of its own",
+	},
+	LooksLike: []string{
+		"a server without Fast Open: it offers no cookie, and is in its right",
+		"a SYN that only asks for a cookie: it has no data to take",
+		"a SYN that was sent again, without its data",
+	},
+	Example: `
+a > b  S   100:300  mss 1460  tfo
+b > a  S.  300      ack 101  mss 1460  tfo  @+10ms
+a > b  P.  101:301  ack 301
+b > a  .   301      ack 301  @+10ms
+`,
 	Next:      "compare net.ipv4.tcp_fastopen_key on all servers of the address; nstat -az TcpExtTCPFastOpenPassiveFail TcpExtTCPFastOpenActiveFail",
 	Reference: "RFC 7413 4.2",
 	Severity:  Info,

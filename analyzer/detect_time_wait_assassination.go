@@ -3,9 +3,24 @@ package analyzer
 import "fmt"
 
 var timeWaitAssassination = &Detector{
-	Name:      "time-wait-assassination",
-	Doc:       "a RST ended a TIME_WAIT before its time",
-	Cause:     "an old or repeated segment drew an answer out of TIME_WAIT, and the peer, closed already, reset that; harmless but that the pair is free too early",
+	Name:  "time-wait-assassination",
+	Doc:   "a RST ended a TIME_WAIT before its time",
+	Cause: "an old or repeated segment drew an answer out of TIME_WAIT, and the peer, closed already, reset that; harmless but that the pair is free too early",
+	Causes: []string{
+		"a last ACK that the network or a middlebox delivers twice",
+	},
+	LooksLike: []string{
+		"stale-tuple-challenge: it is the new connection's SYN that draws the answer",
+		"RST with ACK right after the FINs: a peer that closes in haste",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  F.  100  ack 300
+b > a  F.  300  ack 101  @+10ms
+a > b  .   101  ack 301
+a > b  .   101  ack 301  @+50ms
+b > a  R   301  win 0  @+10ms
+`,
 	Next:      "nothing, unless segments of one connection turn up in the next; tcp_rfc1337=1 makes Linux ignore such RSTs",
 	Reference: "RFC 1337",
 	Severity:  Info,

@@ -3,9 +3,30 @@ package analyzer
 import "fmt"
 
 var tupleReuse = &Detector{
-	Name:      "tuple-reuse-in-2msl",
-	Doc:       "a new connection on an address pair whose last one is still in TIME_WAIT",
-	Cause:     "the client reconnects fast from the same port, or a NAT gives one port to several hosts",
+	Name:  "tuple-reuse-in-2msl",
+	Doc:   "a new connection on an address pair whose last one is still in TIME_WAIT",
+	Cause: "the client reconnects fast from the same port, or a NAT gives one port to several hosts",
+	Causes: []string{
+		"too few ephemeral ports for so many connections to one server",
+		"a client that binds a fixed source port, as health checks and load tests do",
+	},
+	LooksLike: []string{
+		"the connection's own SYN, sent again",
+		"a pair whose last connection was refused or reset: it is free at once",
+		"a pair whose 2 MSL are over",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+b > a  F.  300000  ack 100000
+a > b  F.  100000  ack 300001
+b > a  .   300001  ack 100001  @+10ms
+a > b  S   50      mss 1460  @+2s
+b > a  .   300001  ack 100001  @+10ms
+a > b  R   100001  win 0
+a > b  S   50      mss 1460  @+1s
+b > a  S.  9000    ack 51  mss 1460  @+10ms
+a > b  .   51      ack 9001
+`,
 	Next:      "on the client: ss -tan state time-wait | wc -l; sysctl net.ipv4.ip_local_port_range; then the NAT's port allocation",
 	Reference: "RFC 9293 3.6.1, RFC 6191, RFC 1122 4.2.2.13",
 	Severity:  Warning,

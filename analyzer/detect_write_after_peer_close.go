@@ -3,9 +3,26 @@ package analyzer
 import "fmt"
 
 var writeAfterPeerClose = &Detector{
-	Name:      "write-after-peer-close",
-	Doc:       "data sent to a side that had closed was answered with RST: it was never read",
-	Cause:     "the writer used a connection that its peer was closing, as in the keep-alive race that proxies report as 502, or does not look whether the peer has closed",
+	Name:  "write-after-peer-close",
+	Doc:   "data sent to a side that had closed was answered with RST: it was never read",
+	Cause: "the writer used a connection that its peer was closing, as in the keep-alive race that proxies report as 502, or does not look whether the peer has closed",
+	Causes: []string{
+		"a pool that hands out connections without a look at them",
+		"a server that closes after so many requests, or at a reload",
+		"a sender that does not read, and so does not see the end of the stream",
+	},
+	LooksLike: []string{
+		"a half-close: data after the peer's FIN is acknowledged",
+		"data that was under way when the FIN came: nobody could know (info)",
+		"a RST after the FIN without data in between: a hasty close",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+b > a  F.  300      ack 100
+a > b  .   100      ack 301  @+10ms
+a > b  P.  100:250  ack 301  @+2s
+b > a  R   301      win 0  @+10ms
+`,
 	Next:      "compare idle timeouts: the client's keep-alive must be shorter than the server's; retry idempotent requests; log EPIPE and ECONNRESET",
 	Reference: "RFC 9293 3.6.1, RFC 2525 2.17",
 	Severity:  Warning,

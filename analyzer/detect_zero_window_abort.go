@@ -3,9 +3,28 @@ package analyzer
 import "fmt"
 
 var zeroWindowAbort = &Detector{
-	Name:      "zero-window-abort",
-	Doc:       "a connection ended while one side's window was closed and data waited for it",
-	Cause:     "the application on the side with the closed window stopped reading and was killed, or the sender gave up waiting for it",
+	Name:  "zero-window-abort",
+	Doc:   "a connection ended while one side's window was closed and data waited for it",
+	Cause: "the application on the side with the closed window stopped reading and was killed, or the sender gave up waiting for it",
+	Causes: []string{
+		"a write timeout of the sender: it drops readers that are too slow",
+		"a proxy that stopped reading here because its other side does not take the data",
+	},
+	LooksLike: []string{
+		"a peer that says nothing while its window is open: peer-vanished",
+		"a RST after the window has opened again",
+		"the window of a FIN or RST itself: it is none",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:1100  ack 300
+b > a  .   300   ack 1100  win 0  @+10ms
+a > b  .   1099  ack 300   @+200ms
+b > a  .   300   ack 1100  win 0  @+10ms
+a > b  .   1099  ack 300   @+400ms
+b > a  .   300   ack 1100  win 0  @+10ms
+b > a  R.  300   ack 1100  @+5s
+`,
 	Next:      "on the host with the closed window: ss -tnmp (Recv-Q) and the process's threads; the sender's write timeout, tcp_orphan_retries",
 	Reference: "RFC 9293 3.8.6.1, tcp_orphan_retries",
 	Severity:  Warning,

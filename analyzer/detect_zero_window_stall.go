@@ -3,9 +3,31 @@ package analyzer
 import "fmt"
 
 var zeroWindowStall = &Detector{
-	Name:      "zero-window-stall",
-	Doc:       "a side kept its window closed while its peer had data for it",
-	Cause:     "the receiving application does not read, or not fast enough: busy, blocked, or waiting for somebody else",
+	Name:  "zero-window-stall",
+	Doc:   "a side kept its window closed while its peer had data for it",
+	Cause: "the receiving application does not read, or not fast enough: busy, blocked, or waiting for somebody else",
+	Causes: []string{
+		"a pause of the whole process or host: garbage collection, swapping, a full disk",
+		"a proxy that holds its sender back because its other side is slow",
+		"a receive buffer that is too small",
+	},
+	LooksLike: []string{
+		"the window of a FIN or RST: it is none",
+		"a SYN+ACK that opens with a window of 0",
+		"a small window in a capture without the SYN: its scale is not known",
+		"a closed window into which nobody has anything to send",
+	},
+	Example: `
+given a ESTABLISHED b ESTABLISHED
+a > b  P.  100:1100  ack 300
+b > a  .   300   ack 1100  win 0  @+10ms
+a > b  .   1099  ack 300   @+10s
+b > a  .   300   ack 1100  win 0  @+10ms
+a > b  .   1099  ack 300   @+20s
+b > a  .   300   ack 1100  win 0  @+10ms
+a > b  .   1099  ack 300   @+40s
+b > a  .   300   ack 1100  win 0  @+10ms
+`,
 	Next:      "on the host with the closed window: ss -tnmp (Recv-Q), then the process's CPU and threads; nstat -az TcpExtTCPToZeroWindowAdv",
 	Reference: "RFC 9293 3.8.6.1",
 	Severity:  Warning,
