@@ -78,6 +78,7 @@ type ladderWriter struct {
 	p     *painter
 	f     *analyzer.Flow
 	width int
+	bare  bool // segments, states and findings alone
 
 	timeWidth, frameWidth, arrow int
 
@@ -93,6 +94,24 @@ const stateWidth = len("SYN_RECEIVED?")
 
 // Write draws the flow that the steps are of.
 func (l *Ladder) Write(w io.Writer, f *analyzer.Flow, o Options) error {
+	d := l.writer(w, f, o)
+	d.header(o.origin(f))
+	d.rungs(l)
+	d.states()
+	return d.out.Flush()
+}
+
+// WriteBare draws the segments, states and findings alone, for who reads of
+// what they are an example.
+func (l *Ladder) WriteBare(w io.Writer, f *analyzer.Flow, width int) error {
+	d := l.writer(w, f, Options{Width: width})
+	d.bare = true
+	d.columns()
+	d.rungs(l)
+	return d.out.Flush()
+}
+
+func (l *Ladder) writer(w io.Writer, f *analyzer.Flow, o Options) *ladderWriter {
 	d := &ladderWriter{out: bufio.NewWriter(w), p: newPainter(o.Color), f: f, width: o.Width}
 	if d.width <= 0 {
 		d.width = 100
@@ -103,12 +122,15 @@ func (l *Ladder) Write(w io.Writer, f *analyzer.Flow, o Options) error {
 	d.arrow = min(max(d.width-d.timeWidth-d.frameWidth-2*stateWidth-9, 20), 46)
 	l.settle(f)
 	d.collect()
-	d.header(o.origin(f))
+	return d
+}
+
+// rungs draws the steps, and where they lead.
+func (d *ladderWriter) rungs(l *Ladder) {
 	for i := range l.steps {
 		d.step(&l.steps[i])
 	}
 	d.end()
-	return d.out.Flush()
 }
 
 // collect gathers what has to be put in between the steps.
@@ -119,6 +141,7 @@ func (d *ladderWriter) collect() {
 			d.others = append(d.others, t)
 		}
 	}
+	slices.SortStableFunc(d.others, func(a, b *analyzer.Transition) int { return cmp.Compare(a.Time, b.Time) })
 	for i := range d.f.Findings {
 		d.findings = append(d.findings, &d.f.Findings[i])
 	}
@@ -153,7 +176,13 @@ func (d *ladderWriter) header(o Origin) {
 		words = append(words, "address pair taken over by flow "+strconv.Itoa(f.ReplacedBy))
 	}
 	line()
-	columns := fmt.Sprintf("\n%*s  %*s  %-*s   %s   %s", d.timeWidth, "TIME", d.frameWidth, "FRAME", stateWidth, "CLIENT",
+	fmt.Fprintln(d.out)
+	d.columns()
+}
+
+// columns writes the heads of the columns.
+func (d *ladderWriter) columns() {
+	columns := fmt.Sprintf("%*s  %*s  %-*s   %s   %s", d.timeWidth, "TIME", d.frameWidth, "FRAME", stateWidth, "CLIENT",
 		strings.Repeat(" ", d.arrow), "SERVER")
 	fmt.Fprintln(d.out, d.p.head(columns))
 }
@@ -290,6 +319,9 @@ func (d *ladderWriter) finding() {
 		text += " (" + who + ")"
 	}
 	d.remark(d.p.of(n.Severity, "▲ "+n.Severity.String())+" ", text+": "+Clean(n.Evidence)+remarks(n.Count, n.Pending, n.Doubt))
+	if d.bare {
+		return
+	}
 	if n.Severity > analyzer.Info && n.Detector.Cause != "" {
 		d.remark("  cause: ", n.Detector.Cause)
 	}
@@ -312,6 +344,11 @@ func (d *ladderWriter) end() {
 		state[s], basis[s] = d.f.Sides[s].State, d.f.Sides[s].Basis
 	}
 	d.line(d.f.Now, "-", center("at the end", d.arrow), state, basis)
+}
+
+// states says since when both sides are in their states, and what the marks
+// mean.
+func (d *ladderWriter) states() {
 	client, server := d.f.InState(d.f.Client), d.f.InState(d.f.Server())
 	fmt.Fprintf(d.out, "\nin state: client %s, server %s\n", known(client), known(server))
 	if legend := d.legend(); legend != "" {
