@@ -131,7 +131,7 @@ func compare(t *testing.T, name string, src Source, records []record) (agreed in
 				t.Errorf("%s: frame %d: gopacket lacks a segment: %+v", name, frame, *got)
 			}
 		default:
-			want.Link = got.Link
+			want.Link, want.Path = got.Link, got.Path
 			if got.Options.Set&analyzer.OptTruncated != 0 {
 				want.Options = got.Options // it reports an error and no options
 			}
