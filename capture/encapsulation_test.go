@@ -2,8 +2,13 @@ package capture
 
 import (
 	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -396,5 +401,109 @@ func TestPathsDoNotLeak(t *testing.T) {
 		if strings.Join(links[i].Tunnel, " ") != strings.Join(want[i].Tunnel, " ") || len(links[i].VLAN) != len(want[i].VLAN) {
 			t.Errorf("link %d: %+v, want %+v", i, links[i], want[i])
 		}
+	}
+}
+
+// encapsulationFiles are the captures of testdata/encapsulations.
+func encapsulationFiles(t testing.TB) map[string][]byte {
+	t.Helper()
+	paths, _ := filepath.Glob("testdata/encapsulations/*.pcap")
+	if len(paths) == 0 {
+		t.Fatal("testdata/encapsulations is empty")
+	}
+	files := map[string][]byte{}
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[strings.TrimSuffix(filepath.Base(path), ".pcap")] = file
+	}
+	return files
+}
+
+// tsharkAnswers are the lines of tshark.txt by capture.
+func tsharkAnswers(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/encapsulations/tshark.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, rest, _ := strings.Cut(line, " ")
+		answers[name] += rest
+	}
+	// tshark does not know their link types; the packets are the same.
+	for _, name := range []string{"slip", "pppd", "chdlc_with_dir", "frelay_with_dir", "mpls_link"} {
+		answers[name] = answers["raw"]
+	}
+	return answers
+}
+
+// Each capture gives the segments that tshark finds in it, and nothing is
+// unaccounted for. What is encrypted gives none.
+func TestAgainstTshark(t *testing.T) {
+	answers := tsharkAnswers(t)
+	for name, file := range encapsulationFiles(t) {
+		packets, src, err := readAll(t, file, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got strings.Builder
+		for _, p := range packets {
+			s := &p.Segment
+			fmt.Fprintln(&got, s.Frame, s.SrcPort, s.DstPort, uint32(s.Seq), s.Len)
+		}
+		if got.String() != answers[name] {
+			t.Errorf("%s:\n got %q\nwant %q", name, got.String(), answers[name])
+		}
+		checkStats(t, src, len(file))
+		if st := src.Stats(); answers[name] == "" && st.Skipped[SkippedEncrypted] != st.Frames {
+			t.Errorf("%s: skipped %s", name, skipped(st))
+		}
+	}
+}
+
+// Where gopacket finds a segment it is the same one, to the last field.
+func TestEncapsulationsAgainstGopacket(t *testing.T) {
+	var agreed []string
+	for name, file := range encapsulationFiles(t) {
+		packets, _, err := readAll(t, file, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours := map[uint64]analyzer.Segment{}
+		for i := range packets {
+			ours[packets[i].Segment.Frame] = packets[i].Segment
+		}
+		link, all := le.Uint16(file[20:]), true
+		for at, frame := pcapHeaderLen, uint64(1); at < len(file); frame++ {
+			size := int(le.Uint32(file[at+8:]))
+			data := bytes.Clone(file[at+pcapRecordLen : at+pcapRecordLen+size])
+			if link == linkDot11 || link == 119 {
+				data = append(data, 0, 0, 0, 0) // it takes the last octets for a checksum
+			}
+			want, _ := oracle(link, data, frame, time.Unix(int64(le.Uint32(file[at:])), 0))
+			at += pcapRecordLen + size
+			if want == nil {
+				all = false
+				continue
+			}
+			got := ours[frame]
+			want.Link, want.Path = got.Link, got.Path
+			if got != *want {
+				t.Errorf("%s: frame %d:\n ours     %+v\n gopacket %+v", name, frame, got, *want)
+			}
+		}
+		if all {
+			agreed = append(agreed, name)
+		}
+	}
+	slices.Sort(agreed)
+	t.Logf("gopacket finds every segment of %d captures: %s", len(agreed), strings.Join(agreed, " "))
+	if len(agreed) < 25 {
+		t.Errorf("only %d captures compared", len(agreed))
 	}
 }

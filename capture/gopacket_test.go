@@ -74,10 +74,7 @@ func oracle(linkType uint16, data []byte, frame uint64, t time.Time) (s *analyze
 			s.Src, s.Dst = addrOf(ip.SrcIP), addrOf(ip.DstIP)
 			s.TTL, s.IPID = ip.HopLimit, 0
 			length = int(ip.Length)
-			if ip.HopByHop != nil {
-				length -= len(ip.HopByHop.Contents)
-			}
-		case *layers.IPv6Routing, *layers.IPv6Destination:
+		case *layers.IPv6HopByHop, *layers.IPv6Routing, *layers.IPv6Destination:
 			length -= len(l.LayerContents())
 		}
 	}
@@ -87,7 +84,18 @@ func oracle(linkType uint16, data []byte, frame uint64, t time.Time) (s *analyze
 			parseOption(&s.Options, byte(o.OptionType), o.OptionData)
 		}
 	}
-	return s, headers == 1
+	return s, headers == 1 && wellFormedLLC(packet)
+}
+
+// wellFormedLLC reports whether an LLC header, if there is one, says what we
+// take for IP: gopacket looks neither at the control field nor at the
+// organisation.
+func wellFormedLLC(packet gopacket.Packet) bool {
+	if llc, ok := packet.Layer(layers.LayerTypeLLC).(*layers.LLC); ok && llc.Control != llcUnnumbered {
+		return false
+	}
+	snap, ok := packet.Layer(layers.LayerTypeSNAP).(*layers.SNAP)
+	return !ok || bytes.Equal(snap.OrganizationalCode, []byte{0, 0, 0})
 }
 
 func addrOf(ip net.IP) analyzer.Addr { return analyzer.Addr(ip.To16()) }
