@@ -8,6 +8,7 @@ const (
 	capwapNative    = 0x01
 	capwapFragment  = 0x80
 	capwapKeepAlive = 0x08
+	capwapReserved  = 0x07
 	capwapOffset    = 0xfff8
 )
 
@@ -23,7 +24,7 @@ func decodeCAPWAP(f *frame) (layer, Reason) {
 	switch {
 	case b[0] == capwapDTLS && b[1]|b[2]|b[3] == 0: // 4.2
 		return 0, SkippedEncrypted
-	case b[0] != 0 || size < capwapLeast || size > f.wire:
+	case b[0] != 0 || size < capwapLeast || size > f.wire || flags&capwapReserved != 0:
 		return 0, SkippedUDP
 	case flags&capwapKeepAlive != 0:
 		return 0, SkippedNotIP

@@ -248,8 +248,7 @@ func nested(depth int) []byte {
 	return b
 }
 
-// encapsulations are all of them: those of the tables of other tests too, by
-// what they are made of.
+// encapsulations are both lists.
 func encapsulations() []encapsulation {
 	return append(append([]encapsulation(nil), linkEncapsulations...), tunnelEncapsulations...)
 }

@@ -7,6 +7,7 @@ const (
 	l2tpLength    = 0x4000
 	l2tpSequence  = 0x0800
 	l2tpOffset    = 0x0200
+	l2tpReserved  = 0x34f0
 	l2tpVersion   = 0x000f
 	l2tpLeast     = 6 // flags, tunnel and session
 	l2tp3UDPLen   = 4 // flags and two reserved octets before what IP carries, RFC 3931 4.1.2.1
@@ -22,10 +23,13 @@ func decodeL2TP(f *frame) (layer, Reason) {
 		return 0, f.short(l2tpLeast, SkippedUDP)
 	}
 	flags := binary.BigEndian.Uint16(b)
-	if flags&l2tpControl != 0 {
+	if flags&l2tpControl != 0 || flags&l2tpReserved != 0 {
 		return 0, SkippedUDP
 	}
 	if flags&l2tpVersion == 3 {
+		if binary.BigEndian.Uint16(b[2:]) != 0 {
+			return 0, SkippedUDP
+		}
 		f.advance(l2tp3UDPLen)
 		return decodeL2TPv3(f)
 	}
