@@ -87,7 +87,9 @@ func (l *flowList) add(number int) {
 }
 
 // onto puts the flows into a finding.
-func (l *flowList) onto(n *Finding) { n.Flows, n.FlowCount = slices.Clone(l.first), l.n }
+func (l *flowList) onto(n *Finding) {
+	n.Flows, n.FlowCount = slices.Sorted(slices.Values(l.first)), l.n
+}
 
 // groups are the tallies of one detector.
 type groups struct {

@@ -46,6 +46,16 @@ func (r *copyRing) seen(x *Segment) Facts {
 	return 0
 }
 
+// marked reports whether a stack makes no two segments like x. Linux gives the
+// SYN+ACKs and RSTs that it sends without a socket the IP ID 0, and may answer
+// two segments with two such within microseconds.
+func (x *Segment) marked() bool { return x.IPID != 0 || x.Flags&(SYN|RST) == 0 }
+
+// duplicated reports whether the capture has had a segment of the flow twice.
+func (f *Flow) duplicated() bool {
+	return f.Sides[0].Counters.CaptureDuplicates+f.Sides[1].Counters.CaptureDuplicates > 0
+}
+
 // signature mixes all of a segment that a router leaves alone. The checksum is
 // not always of that: offload fills it in between two taps of one host, and a
 // clamped MSS changes it. It counts only where no IP ID tells packets apart.

@@ -43,7 +43,7 @@ func endAbortiveClose(d *Detector, f *Flow) {
 		if n == nil {
 			continue
 		}
-		for _, why := range [...]*Detector{keepaliveTimeout, peerVanished, zeroWindowAbort, resetUnreadData, resetDataLoss} {
+		for _, why := range [...]*Detector{rstInjected, keepaliveTimeout, peerVanished, zeroWindowAbort, resetUnreadData, resetDataLoss} {
 			if f.rests(why, n.Frame) {
 				f.retract(d, s)
 				n = nil

@@ -25,6 +25,9 @@ func endPeerVanished(d *Detector, f *Flow) {
 		if r == nil || !p.hasACK || r.seq.Less(p.ack) || e.hasFIN && e.fin == r.seq || f.finding(finUnacknowledged, s) != nil {
 			continue
 		}
+		if f.finding(pmtuBlackHole, s) != nil {
+			continue // its peer spoke in between
+		}
 		if r.gap*2 < r.firstGap*3 && r.firstGap < int64(time.Minute) {
 			continue // no timer that backs off: RFC 6298 5.5 doubles it, up to a minute or more
 		}

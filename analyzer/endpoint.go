@@ -20,7 +20,8 @@ type Endpoint struct {
 	Since     int64 // when State began, ns since 1970-01-01 UTC; 0 when not known
 	LastSent  int64 // time of its last segment; 0 when it sent none
 	LastFrame uint64
-	LastData  int64 // time of its last new payload; 0 when it sent none
+	LastData  int64  // time of its last new payload; 0 when it sent none
+	Turns     uint32 // how often it began to send payload after its peer had, or first
 	Counters  Counters
 	Offered   Negotiated
 
@@ -34,6 +35,7 @@ type Endpoint struct {
 	hasBase  bool
 	ackAtFIN Seq // what it had acknowledged when it sent its FIN
 
+	trouble *trouble // nil: it has had none
 	sender
 	receiver
 }
@@ -67,7 +69,18 @@ type sender struct {
 	resent resends
 	run    run
 	copies copyRing
-	ttl    uint8 // of its last segment that was no RST
+	topID  uint16 // its last IP ID, but for those of segments that come late
+	// largest is its largest segment of those that no link carries.
+	largest  uint32
+	payloads payloadRing
+	marks    // of its segments that were no RST
+
+	// The first segment as large as the path's ends allow: none larger than
+	// fullFrom went before full.
+	full     Seq
+	fullFrom uint32
+	big      *bigSegment // nil: none was sent again before one had passed
+	lostHead bool        // a small segment was, as the next that its peer waited for
 }
 
 // receiver is what a side has told of its receiving half.
@@ -78,8 +91,14 @@ type receiver struct {
 	maxWindow  uint32 // highest so far, scaled
 	shift      uint8
 	shiftKnown bool
-	stalls     *stalls // nil: it has never closed its window
-	badSYNACK  Seq     // ACK of a SYN+ACK to it that acknowledged no SYN of its own
+	scaleUsed  bool        // its peer has sent what fits only a scaled window
+	hasEdge    bool        // edge means something
+	edge       Seq         // right edge of its window: SND.UNA+SND.WND of its peer
+	edgeBefore Seq         // and as another of its segments bore it out
+	idle       uint8       // length of the exchange of idle ACKs that its last segment is part of; 0: of none
+	stalls     *stalls     // nil: it has never closed its window
+	odd        *oddWindows // nil: nothing odd about its windows
+	badSYNACK  Seq         // ACK of a SYN+ACK to it that acknowledged no SYN of its own
 	hasBad     bool
 	provokedAt int64 // when a RST or SYN reached it that asks for a challenge ACK; 0: none waits
 

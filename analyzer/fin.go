@@ -221,7 +221,7 @@ func (f *Flow) bareAt(s Side, x *Segment) {
 	if i := e.find(SndFIN); i >= 0 && e.finSeen && e.inbox[i].basis == Inferred && x.Seq == e.contig && x.Seq.Less(e.fin) {
 		e.hasFIN, e.finSeen, e.finPassed = false, false, false
 		e.nxt = e.contig
-		e.spans.n = 0
+		e.spans = spanSet{s: e.spans.s[:0]}
 		f.remove(s, i, fmt.Sprintf("its sender stands before it in frame %d", x.Frame), x.Frame)
 	}
 }
@@ -292,6 +292,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %d acknowledges more than that", x.Frame))
 	}
 	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial && !p.loose
+	alive := p.loose && x.Ack == p.nxt.Add(1) // its only segment was a keep-alive, one below
 	p.loose = false
 	if one && next[p.State][SndFIN] != Unknown && p.State != SynReceived {
 		f.assumeFIN(s.Peer(), x)
@@ -299,7 +300,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 		return
 	}
 	lost := p.ackedTo(x.Ack)
-	if p.LastSent != 0 && !p.partial {
+	if p.LastSent != 0 && !p.partial && !alive {
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
 	p.mayHaveFIN = true

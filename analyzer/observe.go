@@ -10,11 +10,11 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		f.forget()
 	}
 	e := &f.Sides[s]
-	switch seen := e.copies.seen(x); seen {
-	case FactCaptureDuplicate:
+	switch seen := e.copies.seen(x); {
+	case seen == FactCaptureDuplicate && (x.marked() || f.duplicated()):
 		e.Counters.CaptureDuplicates++
 		return seen
-	case FactLateCopy:
+	case seen == FactLateCopy:
 		e.Counters.Segments++
 		return seen
 	}
@@ -30,30 +30,54 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		facts = f.takeSYNACK(s, x)
 	default:
 		facts = f.takeOrdinary(s, x)
+		if e.Counters.Resets != 0 {
+			facts |= f.afterRST(s, x)
+		}
+	}
+	if e.trouble != nil {
+		f.refuses(s, x, facts)
+	}
+	if d := int32(x.Options.TSVal - e.tsMax); x.Options.Set&OptTimestamps != 0 && (d != 0 || !e.hasTS) {
+		if !e.hasTS || d > 0 {
+			e.tsMax, e.hasTS = x.Options.TSVal, true
+		} else {
+			facts |= f.stale(s, x)
+		}
+	}
+	if d := int16(x.IPID - e.topID); d > 0 || d <= -nearID {
+		e.nextID(x)
 	}
 	e.LastSent, e.LastFrame = x.Time, x.Frame
 	if x.Flags&RST == 0 {
-		e.ttl = x.TTL
+		e.marks.follow(x)
 	}
 	e.obliging = 0
-	if x.Options.Set&OptTimestamps != 0 && (!e.hasTS || int32(x.Options.TSVal-e.tsMax) > 0) {
-		e.tsMax, e.hasTS = x.Options.TSVal, true
-	}
 	return facts
 }
 
 // note keeps the flow's own dates.
-func (f *Flow) note(x *Segment) {
-	if f.Frames == 0 {
+func (f *Flow) note(s Side, x *Segment) {
+	switch {
+	case f.Frames == 0:
 		f.Start, f.FirstFrame, f.Link = x.Time, x.Frame, x.Link
+	case x.Time-f.End >= idleAfter || f.idle != nil:
+		f.noteIdle(s, x)
 	}
 	f.Frames++
 	f.End, f.LastFrame = max(f.End, x.Time), x.Frame
 }
 
-// takeOrdinary handles a segment with neither SYN nor RST.
+// takeOrdinary handles a segment with neither SYN nor RST. One without ACK is
+// dropped by its receiver, whatever else it carries (RFC 9293 3.10.7.4, fifth
+// step); as the first of a flow it opens nothing, and is its sender's probe.
 func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if x.Flags&ACK == 0 {
+		if f.Frames == 1 {
+			f.Client, f.probe = s, x.Flags
+		}
+		return FactNoACK
+	}
 	if !e.started && !p.started {
 		f.meetOpen(s, x)
 	}
@@ -67,16 +91,40 @@ func (f *Flow) takeOrdinary(s Side, x *Segment) Facts {
 	f.ownGap(s, x)
 	f.receivedAfterAll(s, x)
 	f.settle(s, x, facts&FactRetransmission != 0)
-	if x.Flags&ACK != 0 {
-		f.synchronize(s, x)
-	}
+	f.synchronize(s, x)
 	f.resolveDoubt(s, x)
 	f.ownUnseenFIN(s, x)
+	before := e.window
 	facts |= f.acknowledge(s, x)
 	facts |= f.challengeACK(s, x, facts)
 	facts |= f.takePayload(s, x, facts)
-	return facts
+	if x.occupies() || facts&FactACK != 0 || e.window != before {
+		e.idle = 0
+		return facts
+	}
+	return facts | f.idleACK(s, x)
 }
+
+// idleACK follows ACKs of nothing, each sent at once in answer to such a one
+// of the peer's. No two sound ends do that for long: an acceptable ACK is
+// never answered (RFC 9293 3.10.7.4).
+func (f *Flow) idleACK(s Side, x *Segment) Facts {
+	const most = int64(500e6) // below the cadence of keep-alives
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if p.idle == 0 || x.Time-p.LastSent > min(e.threshold(), most) || e.window == 0 || p.window == 0 {
+		e.idle = 1
+		return 0
+	}
+	e.idle = p.idle + 1
+	if e.idle < stormAfter {
+		return 0
+	}
+	e.idle = stormAfter // it does not wrap
+	return FactACKStorm
+}
+
+// stormAfter is how many such ACKs make a storm.
+const stormAfter = 10
 
 // challengeACK recognises the answer of RFC 5961 3.2 and 4.2 to a RST or SYN
 // that was in window but not exact: an ACK of nothing new, at once. Whoever
@@ -134,19 +182,22 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 	case !x.occupies():
 	case e.nxt.Less(x.Seq):
 		facts |= FactHole
-	case before && e.contig.LessEq(x.Seq) && e.spans.covered(x.Seq, x.end()) == 0 && x.Time-e.LastSent < reorderWithin:
+	case before && e.contig.LessEq(x.Seq) && e.spans.covered(x.Seq, x.end()) == 0 &&
+		(x.Time-e.LastSent < reorderWithin || e.order(x) < 0):
 		e.Counters.OutOfOrder++
-		facts |= FactOutOfOrder
+		facts |= FactOutOfOrder | f.overtaken(s, x)
 	case before && !(e.hasFIN && !e.finSeen && x.Flags&FIN != 0 && x.end() == e.fin.Add(1)):
 		e.Counters.Retransmitted++
+		facts |= FactRetransmission | f.resend(s, x)
 		e.repeats(FactRetransmission, x, p)
-		facts |= FactRetransmission
+		f.sentAgain(s, x)
 	}
 	return facts
 }
 
 // reorderWithin tells reordering from retransmission where a segment fills a
-// hole: Wireshark's 3 ms for a round trip not yet known.
+// hole and its marks do not tell: Wireshark's 3 ms for a round trip not yet
+// known.
 const reorderWithin = int64(3e6)
 
 // acknowledge takes x's ACK as proof of what the peer sent, and as a promise
@@ -157,6 +208,9 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 	}
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	facts = f.ackFacts(s, x)
+	if x.Options.Set&OptSACK != 0 {
+		facts |= f.sacked(s, x)
+	}
 	if !p.started {
 		p.started, p.nxt, p.contig = true, x.Ack, x.Ack
 		p.mayHaveFIN = true
@@ -168,13 +222,14 @@ func (f *Flow) acknowledge(s Side, x *Segment) (facts Facts) {
 		facts |= FactACKUnseen
 		p.Counters.CaptureLostBytes += uint64(lost)
 	}
+	moved := e.ack
 	if !e.hasACK || e.ack.Less(x.Ack) {
 		e.ack, e.hasACK = x.Ack, true
 		if p.hasFIN && p.fin.Less(x.Ack) {
 			f.finAcknowledged(s.Peer(), x)
 		}
 	}
-	f.scaleWindow(s, x)
+	f.scaleWindow(s, x, uint32(e.ack-moved))
 	if f.deliverFIN(s.Peer(), x) {
 		f.settle(s, x, false) // the ACK filled the hole before the FIN, and covers it
 	}
@@ -213,15 +268,18 @@ func (f *Flow) ackFacts(s Side, x *Segment) Facts {
 		return 0
 	}
 	e.Counters.DuplicateACK++
+	e.lacks(x.Ack)
 	return FactDuplicateACK
 }
 
-// scaleWindow keeps the window that a side advertises.
-func (f *Flow) scaleWindow(s Side, x *Segment) {
+// scaleWindow keeps the window that a side advertises; its ACK has moved by so
+// many octets.
+func (f *Flow) scaleWindow(s Side, x *Segment, moved uint32) {
 	e := &f.Sides[s]
 	w := uint32(x.Window)
 	if x.Flags&SYN == 0 {
 		w <<= e.shift
+		f.windowEdge(s, x, x.Ack.Add(w), moved)
 	}
 	e.window = w
 	e.maxWindow = max(e.maxWindow, w)
@@ -253,9 +311,29 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 		return facts | FactFINIgnored
 	}
 	facts |= f.towardsClosed(s, x)
+	if mss := uint32(p.Offered.MSS); mss != 0 && x.Len > mss && f.oversize(s, x) {
+		facts |= FactOversize
+		e.largest = max(e.largest, x.Len)
+	}
+	if x.HeaderSum != 0 && measured&FactRetransmission == 0 {
+		e.payloads.add(x)
+	}
+	if x.Len > 0 && p.shift != 0 && !p.scaleUsed {
+		f.rawEdge(s, x)
+	}
 	if f.countPayload(s, x) > 0 {
+		if f.alien(s, x) {
+			e.noteAlien(x)
+		}
 		facts |= FactData
 		e.LastData = x.Time
+		if f.talker != s+1 {
+			f.talker = s + 1
+			e.Turns++
+		}
+	}
+	if x.Len >= e.fullFrom {
+		e.full, e.fullFrom = x.Seq, noFull
 	}
 	if fin {
 		facts |= f.takeFIN(s, x)

@@ -22,6 +22,9 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 			p.oblige(x.Time)
 			f.noteDark(s.Peer(), x)
 		}
+		if e.Offered.Set&OptFastOpen != 0 && x.Options.Set&(OptFastOpen|OptTruncated) == 0 && x.Len == 0 {
+			facts |= FactPlainSYN
+		}
 		return facts
 	}
 	e.startAt(x)
@@ -63,6 +66,7 @@ func (f *Flow) learnOffer(s Side, x *Segment) {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	e.Offered = Negotiated{Known: x.Options.Set&OptTruncated == 0, Options: x.Options}
 	e.shiftKnown = e.Offered.Known
+	e.fullFrom, p.fullFrom = fullSize(e, p), fullSize(p, e)
 	if x.Flags&ACK == 0 {
 		if x.Options.Set&OptWindowScale != 0 {
 			e.shift = x.Options.WindowScale
@@ -96,7 +100,7 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	}
 	again := e.hasISN && e.Counters.SYN > 1 && e.proven != SynSent
 	e.sample(x)
-	f.settle(s, x, again)
+	facts |= f.settleAgain(s, x, again)
 	if !e.hasISN {
 		e.startAt(x)
 		f.learnOffer(s, x)
@@ -124,6 +128,21 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	}
 	p.oblige(x.Time)
 	f.noteDark(s.Peer(), x)
+	return facts
+}
+
+// settleAgain settles what a SYN+ACK shows, and says when it belies an ACK of
+// the one before that a listener takes unless its accept queue is full: with
+// data or a FIN. TCP_DEFER_ACCEPT ignores a bare one, once more after the end of its
+// time, and takes the next.
+func (f *Flow) settleAgain(s Side, x *Segment, again bool) (facts Facts) {
+	e := &f.Sides[s]
+	i, broken := e.find(RcvACKofSYN), e.broken[RcvACKofSYN]
+	bare := i >= 0 && !e.inbox[i].hasEnd
+	f.settle(s, x, again)
+	if e.broken[RcvACKofSYN] > broken && (!bare || broken > 0) {
+		facts |= FactNotAccepted
+	}
 	return facts
 }
 

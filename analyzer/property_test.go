@@ -185,6 +185,9 @@ func TestShiftedNumbers(t *testing.T) {
 				if x.Flags.Has(analyzer.ACK) {
 					x.Ack = x.Ack.Add(by[s.Peer()])
 				}
+				for i := range x.SACK {
+					x.SACK[i] = x.SACK[i].Add(by[s.Peer()])
+				}
 			},
 			unreachable: func(u *analyzer.Unreachable) {
 				_, s := analyzer.KeyOf(&analyzer.Segment{Src: u.Src, Dst: u.Dst, SrcPort: u.SrcPort, DstPort: u.DstPort})

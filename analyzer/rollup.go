@@ -61,8 +61,8 @@ func (r *Rollup) Findings() (all []Finding) {
 	return all
 }
 
-// Listeners returns what is known of each listener, the most troubled first,
-// and how many others had to make room.
+// Listeners returns what is known of each listener, the most troubled first
+// (then by resets, then by connections), and how many others had to make room.
 func (r *Rollup) Listeners() (list []*Roll, dropped uint64) {
 	return byTrouble(&r.listeners), r.listeners.gone
 }
@@ -73,7 +73,8 @@ func (r *Rollup) Pairs() (list []*Roll, dropped uint64) { return byTrouble(&r.pa
 func byTrouble(b *bounded[Group, *Roll]) (list []*Roll) {
 	b.each(func(_ Group, r *Roll) { list = append(list, r) })
 	slices.SortFunc(list, func(a, b *Roll) int {
-		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(b.Connections, a.Connections),
+		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(b.Resets[0]+b.Resets[1], a.Resets[0]+a.Resets[1]),
+			cmp.Compare(b.Connections, a.Connections),
 			slices.Compare(a.To[:], b.To[:]), cmp.Compare(a.Port, b.Port), slices.Compare(a.From[:], b.From[:]))
 	})
 	return list
@@ -86,8 +87,7 @@ type Roll struct {
 	Connections int
 	Handshakes  [len(handshakeNames)]int // by HandshakeResult
 	States      [2][NumStates]int        // at the end, by side
-	Stuck       [2][NumStates]int        // of these, stuck: a Stuck finding says so
-	Longest     Longest                  // of the stuck ones
+	Stuck       []Stuck                  // of these, stuck: a Stuck finding says so
 	Resets      [2]int                   // connections that the side ended with RST
 	TimeWait    [2]int                   // connections for which the side held TIME_WAIT
 
@@ -96,27 +96,25 @@ type Roll struct {
 	ServerHalf, ClientHalf Latency
 }
 
-// Longest is the side that has been stuck for longest.
-type Longest struct {
-	Flow   int
-	Server bool // it is the server's
+// Stuck counts the clients or servers of a roll that are stuck in a state.
+type Stuck struct {
+	Server bool // servers; else clients
 	State  State
-	For    int64 // ns; 0: nobody is stuck
+	N      int
+	Flow   int   // the one that has been in it for longest
+	For    int64 // for how long, ns; negative: the capture says it of none
 }
 
-// trouble orders rolls: stuck sides weigh most, then what did not open or was
-// reset.
+// trouble orders rolls: stuck sides weigh most, then what did not open.
 func (r *Roll) trouble() (n int) {
 	const stuck = 1000
-	for _, side := range r.Stuck {
-		for _, m := range side {
-			n += stuck * m
-		}
+	for i := range r.Stuck {
+		n += stuck * r.Stuck[i].N
 	}
 	for _, h := range [...]HandshakeResult{HandshakeUnanswered, HandshakeHalfOpen, HandshakeRefused, HandshakeAborted, HandshakeRejectedICMP} {
 		n += r.Handshakes[h]
 	}
-	return n + r.Resets[0] + r.Resets[1]
+	return n
 }
 
 func (r *Roll) add(f *Flow) {
@@ -134,11 +132,21 @@ func (r *Roll) add(f *Flow) {
 			r.Resets[i]++
 		}
 		if st != Closed && f.stuck(s) {
-			r.Stuck[i][st]++
-			if in := f.InState(s); in > r.Longest.For {
-				r.Longest = Longest{Flow: f.Number, Server: i == 1, State: st, For: in}
-			}
+			r.stick(i == 1, st, f.Number, f.InState(s))
 		}
+	}
+}
+
+// stick counts a side that is stuck.
+func (r *Roll) stick(server bool, st State, flow int, lasted int64) {
+	i := slices.IndexFunc(r.Stuck, func(k Stuck) bool { return k.Server == server && k.State == st })
+	if i < 0 {
+		i = len(r.Stuck)
+		r.Stuck = append(r.Stuck, Stuck{Server: server, State: st, Flow: flow, For: lasted})
+	}
+	k := &r.Stuck[i]
+	if k.N++; lasted > k.For {
+		k.Flow, k.For = flow, lasted
 	}
 }
 

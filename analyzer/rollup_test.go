@@ -104,3 +104,92 @@ func TestRollup(t *testing.T) {
 		t.Errorf("pair %s", pairs[0])
 	}
 }
+
+// What is stuck is counted by side and state, with the one that has been so
+// for longest; what is pending is not stuck. The troubled come first.
+func TestRollupStuck(t *testing.T) {
+	r := NewRollup([]*Detector{})
+	limits := DefaultLimits(&Profiles[0])
+	for st := range limits {
+		limits[st] = 20e9
+	}
+	tr := New(Config{Stuck: limits, OnFlow: r.Add})
+	const start = int64(1e18)
+	observe := func(port uint16, at int64, list []Segment) {
+		for _, x := range list {
+			if x.SrcPort == 80 {
+				x.SrcPort = port
+			} else {
+				x.DstPort = port
+			}
+			x.Time += at
+			tr.Observe(&x)
+		}
+	}
+	segments := connection(4000, start)
+	open := segments[:len(segments)-2] // the client closes, the server does not
+	halfClosed := append(slices.Clone(open), Segment{Src: open[1].Src, Dst: open[1].Dst, SrcPort: 80, DstPort: 4000,
+		Flags: ACK, Seq: 1301, Ack: 152, Window: 500, Frame: 9, Time: start + 8e6, IPID: 9})
+	for i := range 3 {
+		list := slices.Clone(halfClosed)
+		for j := range list {
+			if list[j].SrcPort == 4000 {
+				list[j].SrcPort += uint16(i)
+			} else {
+				list[j].DstPort += uint16(i)
+			}
+		}
+		observe(5432, int64(i)*30e9, list) // at the end for 60, 30 and 0 s
+	}
+	observe(443, 0, segments)
+	tr.Advance(start + 60e9 + 50e6)
+	tr.Close()
+	list, _ := r.Listeners()
+	if len(list) != 2 || list[0].Port != 5432 {
+		t.Fatalf("%d listeners, first %v", len(list), list[0])
+	}
+	want := map[State]bool{CloseWait: true, FinWait2: false} // whether servers'
+	for _, k := range list[0].Stuck {
+		server, known := want[k.State]
+		if !known || k.Server != server || k.N != 2 || k.Flow != 0 || k.For < 60e9 || k.For > 61e9 {
+			t.Errorf("stuck: %+v", k)
+		}
+		delete(want, k.State)
+	}
+	if len(want) != 0 || list[1].Stuck != nil {
+		t.Errorf("not stuck: %v; of the other listener: %+v", want, list[1].Stuck)
+	}
+}
+
+// Memory belongs to listeners and pairs, not to flows.
+func TestRollupAllocatesNothingPerFlow(t *testing.T) {
+	r := NewRollup([]*Detector{})
+	var kept Flow
+	tr := New(Config{OnFlow: func(f *Flow) { kept = *f; kept.Transitions = slices.Clone(f.Transitions) }})
+	for _, x := range connection(4000, 1e18) {
+		tr.Observe(&x)
+	}
+	tr.Close()
+	r.Add(&kept)
+	if n := testing.AllocsPerRun(100, func() { r.Add(&kept) }); n != 0 {
+		t.Errorf("%v allocations for a flow of a known pair; want none", n)
+	}
+}
+
+// The cost of a flow in a roll-up of a thousand pairs, with every detector.
+func BenchmarkRollupAdd(b *testing.B) {
+	r := NewRollup(nil)
+	var kept Flow
+	tr := New(Config{OnFlow: func(f *Flow) { kept = *f; kept.Transitions = slices.Clone(f.Transitions) }})
+	for _, x := range connection(4000, 1e18) {
+		tr.Observe(&x)
+	}
+	tr.Close()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		kept.Key.Addr[kept.Client][15] = byte(i)
+		kept.Key.Port[kept.Server()] = uint16(i >> 8 & 3)
+		kept.Handshake.RTTServer = int64(i) & 0xfffff << 5
+		r.Add(&kept)
+	}
+}

@@ -258,8 +258,16 @@ func compareFindings(s *script.Script, file string, r *result, out *strings.Buil
 	left := slices.Clone(r.findings)
 	evidence := slices.Clone(r.evidence)
 	for _, w := range s.Findings {
-		want, text, _ := strings.Cut(w.Text, ":")
+		want, text, _ := strings.Cut(w.Text, ": ")
 		want, text = squeeze(want), strings.TrimSpace(text)
+		if each, ok := strings.CutPrefix(want, "each "); ok && slices.ContainsFunc(left, func(got string) bool { return unnumbered(got) == each }) {
+			for i := len(left) - 1; i >= 0; i-- {
+				if unnumbered(left[i]) == each {
+					left, evidence = slices.Delete(left, i, i+1), slices.Delete(evidence, i, i+1)
+				}
+			}
+			continue
+		}
 		i := slices.IndexFunc(left, func(got string) bool {
 			return got == want || !strings.Contains(want, " x") && strings.HasPrefix(got, want+" x")
 		})
@@ -275,6 +283,14 @@ func compareFindings(s *script.Script, file string, r *result, out *strings.Buil
 		fmt.Fprintf(out, "! %s: finding raised: %s: %s\n", file, got, evidence[i])
 	}
 	return bad
+}
+
+// unnumbered leaves the flow out of a finding's line.
+func unnumbered(line string) string {
+	if number, rest, ok := strings.Cut(line, " "); ok && strings.HasPrefix(number, "#") {
+		return rest
+	}
+	return line
 }
 
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }

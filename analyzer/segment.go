@@ -100,14 +100,25 @@ type Segment struct {
 	// this fragment carries; more payload follows that the tap sees but
 	// cannot attribute.
 	Fragment bool
+	// DontFragment: routers must not fragment it; so it is with all of IPv6.
+	DontFragment bool
 
 	TTL      uint8  // or IPv6 hop limit
 	IPID     uint16 // IPv4 identification; 0 for IPv6
 	Checksum uint16 // TCP checksum as on the wire; 0 when cut
 
+	// HeaderSum is the ones' complement sum (RFC 1071) of the TCP header, its
+	// checksum among it, and the TCP length, not folded, with the octets of
+	// each pair turned round. The checksum covers that, the addresses and the
+	// payload: so two segments of one direction and length differ in payload
+	// when their HeaderSums differ, whatever the snaplen cut. 0 when not known:
+	// no payload, a header that was cut, or a fragment.
+	HeaderSum uint64
+
 	Link    uint32 // the source's number for interface, VLAN and tunnel path
 	Path    uint32 // its number for VLANs and tunnels alone, 0 for none: what a flow's key may hold
 	Options Options
+	SACK    [2]Seq // the first block of OptSACK, from and to; equal when it has none
 }
 
 // end is the sequence number after everything that the segment occupies:
@@ -138,6 +149,7 @@ type Unreachable struct {
 	V6    bool   // Type and Code are ICMPv6's
 	Type  uint8
 	Code  uint8
+	MTU   uint32 // of the next hop, where the packet was too big; 0: not told
 
 	// What the quoted segment says of itself.
 	Src, Dst         Addr

@@ -1,26 +1,33 @@
 package analyzer
 
+import "slices"
+
 // span is a half-open range of sequence numbers.
 type span struct{ from, to Seq }
 
-// spanSet keeps the few ranges that a side sent beyond a hole, in order and
-// apart from each other. A sender with more holes than that is tracked by its
-// peer's ACKs.
+// spanSet keeps the ranges that a side sent beyond a hole, in order and apart
+// from each other. Few flows have any.
 type spanSet struct {
-	n int
-	s [4]span
+	s []span
+	// full: there were more than maxSpans, so that what the set does not hold
+	// may have gone past all the same.
+	full bool
 }
+
+// maxSpans bounds the holes of one side: a window of 64 MB that lost one in
+// twenty of its segments has more.
+const maxSpans = 512
 
 // add inserts [from, to) and returns how many of its octets were not covered
 // yet.
 func (ss *spanSet) add(from, to Seq) (fresh uint32) {
 	fresh = uint32(to - from)
-	i := 0
-	for i < ss.n && ss.s[i].to.Less(from) {
-		i++
+	i := len(ss.s)
+	for i > 0 && from.LessEq(ss.s[i-1].to) { // new ones lie near the end
+		i--
 	}
 	j := i
-	for ; j < ss.n && ss.s[j].from.LessEq(to); j++ {
+	for ; j < len(ss.s) && ss.s[j].from.LessEq(to); j++ {
 		fresh -= overlap(ss.s[j], span{from, to})
 		from = minSeq(from, ss.s[j].from)
 		to = to.Max(ss.s[j].to)
@@ -28,12 +35,11 @@ func (ss *spanSet) add(from, to Seq) (fresh uint32) {
 	switch {
 	case j > i: // merged with [i, j)
 		ss.s[i] = span{from, to}
-		copy(ss.s[i+1:], ss.s[j:ss.n])
-		ss.n -= j - i - 1
-	case ss.n < len(ss.s):
-		copy(ss.s[i+1:ss.n+1], ss.s[i:ss.n])
-		ss.s[i] = span{from, to}
-		ss.n++
+		ss.s = slices.Delete(ss.s, i+1, j)
+	case len(ss.s) < maxSpans:
+		ss.s = slices.Insert(ss.s, i, span{from, to})
+	default:
+		ss.full = true
 	}
 	return fresh
 }
@@ -41,19 +47,19 @@ func (ss *spanSet) add(from, to Seq) (fresh uint32) {
 // absorb joins the ranges that contig has reached and returns the new contig.
 func (ss *spanSet) absorb(contig Seq) Seq {
 	n := 0
-	for n < ss.n && ss.s[n].from.LessEq(contig) {
+	for n < len(ss.s) && ss.s[n].from.LessEq(contig) {
 		contig = contig.Max(ss.s[n].to)
 		n++
 	}
-	copy(ss.s[:], ss.s[n:ss.n])
-	ss.n -= n
+	ss.s = slices.Delete(ss.s, 0, n)
+	ss.full = ss.full && len(ss.s) > 0
 	return contig
 }
 
 // covered returns how many octets of [from, to) the set holds.
 func (ss *spanSet) covered(from, to Seq) (n uint32) {
-	for _, s := range ss.s[:ss.n] {
-		n += overlap(s, span{from, to})
+	for i := len(ss.s) - 1; i >= 0 && from.Less(ss.s[i].to); i-- {
+		n += overlap(ss.s[i], span{from, to})
 	}
 	return n
 }
@@ -90,7 +96,7 @@ func (s *sender) cover(from, to Seq) (fresh uint32) {
 	}
 	fresh = uint32(to-from) - s.spans.covered(from, to)
 	s.contig = to
-	if s.spans.n > 0 {
+	if len(s.spans.s) > 0 {
 		s.contig = s.spans.absorb(to)
 	}
 	return fresh
@@ -103,11 +109,14 @@ func (s *sender) ackedTo(ack Seq) (unseen uint32) {
 		return 0
 	}
 	unseen = uint32(ack-s.contig) - s.spans.covered(s.contig, ack)
+	if s.spans.full {
+		unseen = 0
+	}
 	if unseen > 0 {
 		s.gap = span{s.contig, ack}
 	}
 	s.contig = ack
-	if s.spans.n > 0 {
+	if len(s.spans.s) > 0 {
 		s.contig = s.spans.absorb(ack)
 	}
 	if s.nxt.Less(ack) {

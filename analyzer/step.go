@@ -34,6 +34,17 @@ const (
 	FactTimeWait                           // reached a side in TIME_WAIT and restarted 2 MSL
 	FactReuse                              // first SYN on an address pair used before
 	FactUnreachable                        // an ICMP error that quotes the flow
+	FactNotAccepted                        // a SYN+ACK again though its ACK came with data, or twice
+	FactReordered                          // sent before the segments that it was captured after
+	FactNeedless                           // sends again what the peer has long acknowledged
+	FactDSACK                              // says that what was sent again came twice: RFC 2883
+	FactConflict                           // sends a range again with other octets
+	FactStale                              // an older timestamp than reordering explains: RFC 7323 5
+	FactOversize                           // larger than the receiver's MSS allows
+	FactNoACK                              // has none of ACK, SYN and RST: every receiver drops it
+	FactAfterRST                           // of a side that goes on after a RST in its name
+	FactACKStorm                           // one more ACK of nothing, in a long exchange of such
+	FactPlainSYN                           // the SYN again, without the Fast Open of the first
 )
 
 var factNames = [...]string{
@@ -42,6 +53,10 @@ var factNames = [...]string{
 	"ACK of unseen bytes", "SYN", "SYN+ACK", "FIN", "FIN ignored", "RST", "RST in window",
 	"RST ignored", "refused", "SYN in window", "challenge ACK", "SYN+ACK with wrong ACK",
 	"to a closed side", "data after the peer's FIN", "in TIME_WAIT", "address pair reused", "ICMP error",
+	"handshake's ACK not accepted",
+	"overtaken", "already acknowledged", "duplicate SACK", "other octets than before", "old timestamp",
+	"larger than the MSS",
+	"no ACK", "after its RST", "ACK storm", "SYN without Fast Open",
 }
 
 // Names returns the words for every fact in the set, in order.

@@ -7,8 +7,12 @@ type tracked struct {
 
 	synAt, synackAt, establishedAt    int64
 	synRetransmits, synackRetransmits int
+	talker                            Side // 1 + the side whose payload came last; 0: nobody's yet
 	fastOpen                          bool // data of the SYN was accepted
 	synData                           uint32
+	idle                              *idle // nil: it has never been silent for idleAfter
+	probe                             Flags // of the first segment, when it had none of ACK, SYN and RST
+	resets                            [2]resetMarks
 
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered

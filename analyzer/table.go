@@ -69,7 +69,10 @@ func (t *Tracker) enlist(f *Flow) {
 	t.lists[to].push(f)
 }
 
-func resting(s State) bool { return s == Closed || s == Listen || s == TimeWait }
+func resting(s State) bool { return gone(s) || s == TimeWait }
+
+// gone reports whether a side holds no connection, as far as anybody knows.
+func gone(s State) bool { return s == Closed || s == Listen || s == Unknown }
 
 // open begins a flow for x, or returns nil when x begins none: a lone RST is
 // of a connection that the capture knows nothing of. A RST+ACK with SEQ 0
@@ -89,7 +92,10 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	f.reuse = t.flows[k] != nil
 	t.flows[k] = f
 	f.list, f.queued = listOpen, t.now
-	t.lists[listOpen].push(f)
+	if x.Flags&(SYN|RST|ACK) == 0 {
+		f.list = listClosed // it opens nothing
+	}
+	t.lists[f.list].push(f)
 	f.Client, f.Guessed = t.guessClient(k, s), true
 	if refusal {
 		f.meetAnswer(s, x)
@@ -161,8 +167,7 @@ func (t *Tracker) expire(f *Flow) {
 	f.release(0, t.now, false)
 	f.release(1, t.now, false)
 	f.timeouts(t.cfg.Profile, t.now)
-	a, b := f.Sides[0].State, f.Sides[1].State
-	if (a == Closed || a == Listen) && (b == Closed || b == Listen) {
+	if gone(f.Sides[0].State) && gone(f.Sides[1].State) {
 		t.finish(f)
 		return
 	}

@@ -12,23 +12,26 @@ type Profile struct {
 	SynSent     time.Duration // first SYN to the error that connect returns
 	SynReceived time.Duration // first SYN+ACK to the end of the attempt
 	FinWait2    time.Duration // of a socket that its application has closed
+	Ephemeral   int           // ports that connect may choose
 }
 
 // Profiles are the operating systems that --os knows; the first is the
 // default. Sources: Linux include/net/tcp.h and ip-sysctl.rst (SYN at 0, 1, 3,
 // 7, 15, 31, 63 s; tcp_synack_retries 5); Windows KeepAlive and TcpTimedWaitDelay
-// documentation; FreeBSD and xnu tcp_timer.h; RFC 9293 3.4.2 and 3.8.3.
+// documentation; FreeBSD and xnu tcp_timer.h; RFC 9293 3.4.2 and 3.8.3. Ports:
+// ip_local_port_range 32768-60999; net.inet.ip.portrange 10000-65535 on FreeBSD;
+// 49152-65535 elsewhere (RFC 6335 6).
 var Profiles = []Profile{
 	{"linux", "Linux defaults: TIME_WAIT 60 s, 6 SYN retries, 5 SYN+ACK retries",
-		60 * time.Second, 127 * time.Second, 63 * time.Second, 60 * time.Second},
+		60 * time.Second, 127 * time.Second, 63 * time.Second, 60 * time.Second, 28232},
 	{"windows", "Windows: TIME_WAIT 120 s, 2 SYN retries",
-		120 * time.Second, 21 * time.Second, 21 * time.Second, 120 * time.Second},
+		120 * time.Second, 21 * time.Second, 21 * time.Second, 120 * time.Second, 16384},
 	{"bsd", "FreeBSD: MSL 30 s, connect gives up after 75 s",
-		60 * time.Second, 75 * time.Second, 75 * time.Second, 60 * time.Second},
+		60 * time.Second, 75 * time.Second, 75 * time.Second, 60 * time.Second, 55536},
 	{"macos", "macOS: MSL 15 s, connect gives up after 75 s",
-		30 * time.Second, 75 * time.Second, 75 * time.Second, 60 * time.Second},
+		30 * time.Second, 75 * time.Second, 75 * time.Second, 60 * time.Second, 16384},
 	{"rfc", "RFC 9293: MSL 2 min, R2 for a SYN 3 min",
-		240 * time.Second, 180 * time.Second, 180 * time.Second, 0},
+		240 * time.Second, 180 * time.Second, 180 * time.Second, 0, 16384},
 }
 
 // ProfileNamed returns the profile of that name.

@@ -149,7 +149,7 @@ func (t *Tracker) Observe(x *Segment) {
 	}
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
 	f.timeouts(t.cfg.Profile, t.now)
-	f.note(x)
+	f.note(s, x)
 	facts := f.take(s, x)
 	if k.self() {
 		f.take(s.Peer(), x)

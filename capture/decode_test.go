@@ -35,12 +35,18 @@ func describe(p *Packet, links []analyzer.Link) string {
 		if u.V6 {
 			b.WriteString(" v6")
 		}
+		if u.MTU != 0 {
+			fmt.Fprintf(&b, " mtu %d", u.MTU)
+		}
 	} else {
 		s := &p.Segment
 		link = s.Link
 		fmt.Fprintf(&b, "%s > %s %s seq %d ack %d len %d win %d ttl %d id %d sum %x", netip.AddrPortFrom(s.Src.Netip(), s.SrcPort),
 			netip.AddrPortFrom(s.Dst.Netip(), s.DstPort), s.Flags, s.Seq, s.Ack, s.Len, s.Window, s.TTL, s.IPID, s.Checksum)
 		b.WriteString(describeOptions(s.Options))
+		if s.SACK[0] != s.SACK[1] {
+			fmt.Fprintf(&b, " block %d-%d", s.SACK[0], s.SACK[1])
+		}
 		if s.Fragment {
 			b.WriteString(" fragment")
 		}
@@ -248,7 +254,7 @@ func TestTCP(t *testing.T) {
 	}{
 		{"a SYN's options", full, 0, head + " mss 1460 wscale 7 sackok ts 7/0"},
 		{"the options of nearly every segment", tcpSeg("\x01\x01\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x08", ""), 0, head + " ts 7/8"},
-		{"SACK blocks after timestamps", tcpSeg("\x01\x01\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x08\x01\x01\x05\x0a12345678", ""), 0, head + " sack ts 7/8"},
+		{"SACK blocks after timestamps", tcpSeg("\x01\x01\x08\x0a\x00\x00\x00\x07\x00\x00\x00\x08\x01\x01\x05\x0a12345678", ""), 0, head + " sack ts 7/8 block 825373492-892745528"},
 		{"a window scale above 14 means 14", tcpSeg("\x03\x03\xff\x00", ""), 0, head + " wscale 14"},
 		{"Fast Open with a cookie", tcpSeg("\x22\x0acookies!\x00\x00", ""), 0, head + " tfo"},
 		{"Fast Open's cookie request", tcpSeg("\x22\x02\x00\x00", ""), 0, head + " tfo"},
@@ -309,6 +315,8 @@ func TestICMP(t *testing.T) {
 		{"port unreachable", icmp4("\x03\x03", quote4), "icmp 3/3" + about4},
 		{"only the 8 octets that RFC 792 asks for", icmp4("\x03\x01", quote4[:28]), "icmp 3/1" + about4},
 		{"fragmentation needed", icmp4("\x03\x04", quote4), "icmp 3/4" + about4},
+		{"with the next hop's MTU, RFC 1191", icmp4("\x03\x04\x00\x00\x00\x00\x05\x14", quote4), "icmp 3/4" + about4 + " mtu 1300"},
+		{"what is no MTU elsewhere", icmp4("\x03\x03\x00\x00\x00\x00\x05\x14", quote4), "icmp 3/3" + about4},
 		{"time exceeded", icmp4("\x0b\x00", quote4), "icmp 11/0" + about4},
 		{"one octet too few", icmp4("\x03\x03", quote4[:27]), "icmp"},
 		{"quoting UDP", icmp4("\x03\x03", with(quote4, 9, "\x11")), "icmp"},
@@ -319,6 +327,7 @@ func TestICMP(t *testing.T) {
 		{"shorter than its header", ip4(protoICMP, []byte("\x03\x03")), "icmp"},
 		{"no route to destination, ICMPv6", icmp6("\x01\x00", quote6), "icmp 1/0" + about6},
 		{"packet too big", icmp6("\x02\x00", quote6), "icmp 2/0" + about6},
+		{"packet too big, with its MTU", icmp6("\x02\x00\x00\x00\x00\x00\x05\x00", quote6), "icmp 2/0" + about6 + " mtu 1280"},
 		{"time exceeded, ICMPv6", icmp6("\x03\x00", quote6), "icmp 3/0" + about6},
 		{"quoting with an extension header", icmp6("\x01\x04", withExt), "icmp 1/4" + about6},
 		{"echo request, ICMPv6", icmp6("\x80\x00", quote6), "icmp"},

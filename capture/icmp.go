@@ -38,6 +38,7 @@ func (f *frame) icmp(p *Packet, v6 bool) Reason {
 		V6:    v6,
 		Type:  b[0],
 		Code:  b[1],
+		MTU:   nextHopMTU(b, v6),
 	}
 	f.advance(icmpHeaderLen)
 	ok := false
@@ -54,6 +55,19 @@ func (f *frame) icmp(p *Packet, v6 bool) Reason {
 	u.Seq = analyzer.Seq(binary.BigEndian.Uint32(f.data[4:]))
 	p.Kind = KindUnreachable
 	return delivered
+}
+
+// nextHopMTU returns what Fragmentation Needed (RFC 1191 4) or Packet Too Big
+// (RFC 4443 3.2) tells of the next hop; 0 when the error is another, or a
+// router older than RFC 1191 made it.
+func nextHopMTU(b []byte, v6 bool) uint32 {
+	switch {
+	case v6 && b[0] == 2:
+		return binary.BigEndian.Uint32(b[4:])
+	case !v6 && b[0] == 3 && b[1] == 4:
+		return uint32(binary.BigEndian.Uint16(b[6:]))
+	}
+	return 0
 }
 
 // quoted4 moves past the IPv4 header that an error quotes and reports whether a

@@ -29,7 +29,8 @@ const (
 	ipv6HeaderLen     = 40
 	extensionUnit     = 8
 	fragmentHeaderLen = 8
-	moreFragments     = 0x2000 // IPv4 flags and fragment offset, RFC 791 3.1
+	dontFragment      = 0x4000 // IPv4 flags and fragment offset, RFC 791 3.1
+	moreFragments     = 0x2000
 	fragmentOffset    = 0x1fff
 	moreFragments6    = 0x0001 // IPv6 Fragment header, RFC 8200 4.5
 	fragmentOffset6   = 0xfff8
@@ -61,6 +62,7 @@ func (f *frame) ipv4(p *Packet) Reason {
 	setAddr4(&s.Dst, b[16:20])
 	place := binary.BigEndian.Uint16(b[6:])
 	s.Fragment = place&moreFragments != 0
+	s.DontFragment = place&dontFragment != 0
 
 	if len(b) < header {
 		return f.short(header, SkippedMalformedIP)
@@ -104,6 +106,7 @@ func (f *frame) ipv6(p *Packet) Reason {
 	s.Src = analyzer.Addr(b[8:24])
 	s.Dst = analyzer.Addr(b[24:40])
 	s.Fragment = false
+	s.DontFragment = true
 
 	f.data = b[ipv6HeaderLen:min(ipv6HeaderLen+length, len(b))]
 	f.wire = length

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -55,13 +56,16 @@ func (f *frame) tcp(p *Packet) Reason {
 	s.Ack = analyzer.Seq(binary.BigEndian.Uint32(b[8:]))
 	s.Flags = analyzer.Flags(b[13])
 	s.Len = uint32(f.wire - header)
-	s.Window, s.Checksum = 0, 0
-	s.Options = analyzer.Options{}
+	s.Window, s.Checksum, s.HeaderSum = 0, 0, 0
+	s.Options, s.SACK = analyzer.Options{}, [2]analyzer.Seq{}
 	if len(b) >= tcpChecksumEnd {
 		s.Window = binary.BigEndian.Uint16(b[14:])
 		s.Checksum = binary.BigEndian.Uint16(b[16:])
 	} else if len(b) >= tcpWindowEnd {
 		s.Window = binary.BigEndian.Uint16(b[14:])
+	}
+	if s.Len > 0 && len(b) >= header && !s.Fragment {
+		s.HeaderSum = headerSum(b[:header], f.wire)
 	}
 	if header == tcpHeaderLen {
 		return delivered
@@ -71,17 +75,32 @@ func (f *frame) tcp(p *Packet) Reason {
 		header = len(b)
 	}
 	if header > tcpHeaderLen {
-		parseOptions(&s.Options, b[tcpHeaderLen:header])
+		parseOptions(s, b[tcpHeaderLen:header])
 	}
 	return delivered
 }
 
+// headerSum returns analyzer.Segment.HeaderSum of a TCP header and the length
+// of header and payload. The order of octets only turns such a sum round (RFC
+// 1071 2 B), so it is the one that costs least.
+func headerSum(b []byte, length int) uint64 {
+	const low = 1<<32 - 1
+	le := binary.LittleEndian
+	v, w := le.Uint64(b), le.Uint64(b[8:])
+	acc := uint64(bits.ReverseBytes32(uint32(length))) + v>>32 + v&low + w>>32 + w&low + uint64(le.Uint32(b[16:]))
+	for b = b[tcpHeaderLen:]; len(b) >= 4; b = b[4:] {
+		acc += uint64(le.Uint32(b))
+	}
+	return acc
+}
+
 // parseOptions reads TCP options (RFC 9293 3.2). A length that cannot be true
 // ends the list: what was read before it stands.
-func parseOptions(o *analyzer.Options, b []byte) {
+func parseOptions(s *analyzer.Segment, b []byte) {
 	// Nearly every segment of nearly every stack: NOP, NOP, timestamps (RFC
 	// 7323 appendix A).
 	if len(b) == 12 && binary.BigEndian.Uint32(b) == 0x0101080a {
+		o := &s.Options
 		o.Set |= analyzer.OptTimestamps
 		o.TSVal = binary.BigEndian.Uint32(b[4:])
 		o.TSEcr = binary.BigEndian.Uint32(b[8:])
@@ -103,13 +122,14 @@ func parseOptions(o *analyzer.Options, b []byte) {
 		if size < 2 || size > len(b) {
 			return
 		}
-		parseOption(o, kind, b[2:size])
+		parseOption(s, kind, b[2:size])
 		b = b[size:]
 	}
 }
 
 // parseOption reads one option's value; one of a wrong length says nothing.
-func parseOption(o *analyzer.Options, kind byte, v []byte) {
+func parseOption(s *analyzer.Segment, kind byte, v []byte) {
+	o := &s.Options
 	switch {
 	case kind == optMSS && len(v) == 2:
 		o.Set |= analyzer.OptMSS
@@ -121,6 +141,9 @@ func parseOption(o *analyzer.Options, kind byte, v []byte) {
 		o.Set |= analyzer.OptSACKPermitted
 	case kind == optSACK:
 		o.Set |= analyzer.OptSACK
+		if len(v) >= 8 {
+			s.SACK = [2]analyzer.Seq{analyzer.Seq(binary.BigEndian.Uint32(v)), analyzer.Seq(binary.BigEndian.Uint32(v[4:]))}
+		}
 	case kind == optTimestamps && len(v) == 8:
 		o.Set |= analyzer.OptTimestamps
 		o.TSVal = binary.BigEndian.Uint32(v)

@@ -13,7 +13,7 @@ import (
 
 var (
 	stuckCloseWait = &analyzer.Detector{
-		Name: "stuck-close-wait", Severity: analyzer.Error,
+		Name: "stuck-close-wait", Severity: analyzer.Error, Stuck: true,
 		Doc:       "a side has received the peer's FIN and does not close",
 		Cause:     "the server's application has not closed its socket",
 		Next:      "ss -tnp state close-wait",
@@ -31,6 +31,50 @@ var (
 		Cause: "the capturing host lost packets",
 	}
 )
+
+// Detectors that look across flows: one says little, of each pair; one says
+// all that can be said, of one listener.
+var (
+	quietPair = &analyzer.Detector{
+		Name: "quiet-pair", Severity: analyzer.Warning, Cause: "nobody talks", Next: "ask CLIENT",
+		Across: &analyzer.Across{
+			Group: func(f *analyzer.Flow, s analyzer.Side) (analyzer.Group, bool) {
+				v := f.Server()
+				return analyzer.Group{From: f.Key.Addr[f.Client], To: f.Key.Addr[v], Port: f.Key.Port[v]}, s == v
+			},
+			New: func() analyzer.Tally { return &acrossTally{} },
+		},
+	}
+	fullListener = &analyzer.Detector{
+		Name: "full-listener", Severity: analyzer.Error, Doc: "a listener is full",
+		Cause: "accept() is not called", Next: "ss -tln sport = :PORT", Reference: "RFC 9293 3.9",
+		Across: &analyzer.Across{
+			Group: func(f *analyzer.Flow, s analyzer.Side) (analyzer.Group, bool) {
+				return analyzer.Group{To: f.Key.Addr[s], Port: f.Key.Port[s]}, f.Key.Port[s] == 5432
+			},
+			New: func() analyzer.Tally { return &acrossTally{all: true} },
+		},
+	}
+)
+
+// acrossTally finds something in every group.
+type acrossTally struct {
+	all   bool // fills every field
+	flows []int
+}
+
+func (t *acrossTally) Add(f *analyzer.Flow, _ analyzer.Side) { t.flows = append(t.flows, f.Number) }
+
+func (t *acrossTally) Find(n *analyzer.Finding) bool {
+	n.At, n.Flows, n.FlowCount = sec(7), t.flows[:min(len(t.flows), 10)], len(t.flows)
+	n.Evidence = "nothing was said for 300 s"
+	if t.all {
+		n.Last, n.For, n.Count, n.Pending = sec(9), 2000*ms, 4, true
+		n.Frame, n.Frames, n.Doubt = 120, []uint64{121, 122}, "the capture has a gap"
+		n.Evidence = "4 SYN+ACKs \x1b[31m<sent> again"
+	}
+	return true
+}
 
 // base is the fixture's first moment: its nanoseconds must come through.
 var base = time.Date(2026, 11, 21, 2, 0, 0, 1, time.UTC).UnixNano()
@@ -182,14 +226,21 @@ func fixtureLadder() *Ladder {
 // was written is in w.
 func run(r Renderer, flows []*analyzer.Flow) error {
 	t := NewTally()
+	rollup := analyzer.NewRollup([]*analyzer.Detector{quietPair, fullListener})
 	for _, f := range flows {
 		t.Add(f)
+		rollup.Add(f)
 		if err := r.Flow(f); err != nil {
 			return err
 		}
 	}
 	t.Pass()
+	found := rollup.Findings()
+	for i := range found {
+		t.AddAcross(&found[i])
+	}
 	s := t.Summary()
+	s.AddRollup(rollup)
 	for _, f := range fixtureFiles() {
 		s.AddFile(f)
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/netip"
@@ -144,11 +145,13 @@ func (r *jsonRenderer) Close(s *Summary) error {
 
 // writeJSON writes what there is one of: speed does not matter.
 func writeJSON(w *bufio.Writer, v any, after byte) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // as appendString: nobody puts this into a page as it is
+	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	w.Write(b)
+	w.Write(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
 	return w.WriteByte(after)
 }
 

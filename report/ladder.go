@@ -289,7 +289,7 @@ func (d *ladderWriter) finding() {
 	if who := sideName(d.f, n.Side); who != "" {
 		text += " (" + who + ")"
 	}
-	d.remark(d.p.of(n.Severity, "▲ "+n.Severity.String())+" ", text+": "+Clean(n.Evidence)+remarks(n))
+	d.remark(d.p.of(n.Severity, "▲ "+n.Severity.String())+" ", text+": "+Clean(n.Evidence)+remarks(n.Count, n.Pending, n.Doubt))
 	if n.Severity > analyzer.Info && n.Detector.Cause != "" {
 		d.remark("  cause: ", n.Detector.Cause)
 	}

@@ -133,10 +133,11 @@ func (m *schemaMaker) object(t reflect.Type) obj {
 	return o
 }
 
+// fields are the members of a struct; those of an embedded one are its own.
 func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
+		for _, f := range reflect.VisibleFields(t) {
+			if !f.Anonymous && !yield(f) {
 				return
 			}
 		}
@@ -223,7 +224,7 @@ func TestSchemaExplainsEverything(t *testing.T) {
 }
 
 func explained(t *testing.T, typ reflect.Type) {
-	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map {
 		typ = typ.Elem()
 	}
 	if typ.Kind() != reflect.Struct {

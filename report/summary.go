@@ -48,6 +48,13 @@ type Summary struct {
 	Closes     Counts       `json:"closes" doc:"selected flows by close result"`
 	Severities Severities   `json:"severities" doc:"findings by severity"`
 	Findings   []FindingSum `json:"findings" doc:"findings by name, the worst and most frequent first"`
+
+	Across           []AcrossFinding `json:"across" doc:"findings across flows, the worst and widest first, at most 1000"`
+	AcrossLeftOut    uint64          `json:"across_left_out" doc:"further findings across flows, which are not listed"`
+	Listeners        []Roll          `json:"listeners" doc:"connections by listener, the most troubled first, at most 1000. Of all flows that the filters on flows leave, whatever the filters on findings say"`
+	ListenersLeftOut uint64          `json:"listeners_left_out" doc:"further listeners, which are not listed or for which there was no room"`
+	Pairs            []Roll          `json:"pairs" doc:"the same by client address and listener"`
+	PairsLeftOut     uint64          `json:"pairs_left_out" doc:"further pairs, which are not listed or for which there was no room"`
 }
 
 // File is one capture.
@@ -104,7 +111,7 @@ type Severities struct {
 type FindingSum struct {
 	Name     string `json:"name" doc:"what kind"`
 	Severity string `json:"severity" enum:"@severity" doc:"the worst among them"`
-	Flows    uint64 `json:"flows" doc:"findings of this name: each flow and side has one at most"`
+	Flows    uint64 `json:"flows" doc:"findings of this name: each flow and side, or each subject across flows, has one at most"`
 	Count    uint64 `json:"count" doc:"how often it was seen"`
 	Pending  uint64 `json:"pending" doc:"of these findings, those for which the capture ended too early"`
 }
@@ -117,6 +124,7 @@ type Tally struct {
 	closes     Counts
 	severities [analyzer.Error + 1]uint64
 	findings   []tallied
+	across     []analyzer.Finding
 }
 
 type tallied struct {
@@ -177,7 +185,10 @@ func (t *Tally) Summary() *Summary {
 		Closes:     t.closes,
 		Severities: Severities{t.severities[analyzer.Error], t.severities[analyzer.Warning], t.severities[analyzer.Info]},
 		Findings:   []FindingSum{},
+		Listeners:  []Roll{},
+		Pairs:      []Roll{},
 	}
+	s.Across, s.AcrossLeftOut = t.listAcross()
 	for i, counts := range []Counts{s.States.Client, s.States.Server} {
 		for state, n := range t.states[i] {
 			if n > 0 {

@@ -196,6 +196,9 @@ func (r *tableRenderer) Close(s *Summary) error {
 			return err
 		}
 	}
+	if err := r.writeRollup(out, s); err != nil {
+		return err
+	}
 	r.writeFindings(out, s)
 	if err := r.writeFlows(out, s); err != nil {
 		return err
@@ -334,7 +337,7 @@ func (r *tableRenderer) writeStates(out io.Writer, s *Summary) error {
 }
 
 func (r *tableRenderer) writeFindings(out io.Writer, s *Summary) {
-	if len(r.findings) == 0 {
+	if len(r.findings) == 0 && len(s.Across) == 0 {
 		return
 	}
 	n := s.Severities
@@ -351,13 +354,44 @@ func (r *tableRenderer) writeFindings(out io.Writer, s *Summary) {
 		list = append(list, Thousands(n.Info)+" info")
 	}
 	fmt.Fprintf(out, "\n%s: %s\n", r.p.head("Findings"), strings.Join(list, ", "))
-	slices.SortFunc(r.findings, func(a, b *findingGroup) int {
-		return cmp.Or(cmp.Compare(b.first[0].sev, a.first[0].sev), cmp.Compare(b.n, a.n),
-			cmp.Compare(a.detector.Name, b.detector.Name))
-	})
-	for _, g := range r.findings {
-		r.writeGroup(out, g)
+	for _, b := range r.blocks(s) {
+		fmt.Fprintf(out, "\n%s %s\n", r.p.of(b.worst, fmt.Sprintf("%-8s", b.worst)), r.p.head(b.title))
+		b.write(out)
 	}
+	if s.AcrossLeftOut > 0 {
+		fmt.Fprintf(out, "\n%s\n", r.p.faint("… and "+Thousands(s.AcrossLeftOut)+" more findings across flows"))
+	}
+}
+
+// block is the findings of one name.
+type block struct {
+	worst  analyzer.Severity
+	across bool
+	n      int
+	title  string
+	write  func(io.Writer)
+}
+
+// blocks orders the findings: by severity, those across flows before those of
+// single flows, the most frequent first.
+func (r *tableRenderer) blocks(s *Summary) (list []block) {
+	for _, g := range byName(s.Across) {
+		list = append(list, block{g.severity(), true, len(g), g.title(), func(out io.Writer) { r.writeAcross(out, g) }})
+	}
+	for _, g := range r.findings {
+		list = append(list, block{g.first[0].sev, false, g.n, g.title(), func(out io.Writer) { r.writeGroup(out, g) }})
+	}
+	first := func(b bool) int {
+		if b {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(list, func(a, b block) int {
+		return cmp.Or(cmp.Compare(b.worst, a.worst), cmp.Compare(first(a.across), first(b.across)),
+			cmp.Compare(b.n, a.n), cmp.Compare(a.title, b.title))
+	})
+	return list
 }
 
 // indent is where the words of a finding begin: behind its severity.
@@ -368,7 +402,6 @@ const indent = "         "
 // example is enough.
 func (r *tableRenderer) writeGroup(out io.Writer, g *findingGroup) {
 	worst := g.first[0].sev
-	fmt.Fprintf(out, "\n%s %s\n", r.p.of(worst, fmt.Sprintf("%-8s", worst)), r.p.head(g.title()))
 	shown := g.first
 	if worst == analyzer.Info {
 		shown = shown[:1]
@@ -381,7 +414,7 @@ func (r *tableRenderer) writeGroup(out io.Writer, g *findingGroup) {
 		} else if e.f.For > 0 {
 			text += " for " + span(e.f.For)
 		}
-		r.writeItem(out, indent, text+remarks(&e.f))
+		r.writeItem(out, indent, text+remarks(e.f.Count, e.f.Pending, e.f.Doubt))
 	}
 	if more := g.n - len(shown); more > 0 {
 		text := "… and " + Thousands(more) + " more"
@@ -392,11 +425,17 @@ func (r *tableRenderer) writeGroup(out io.Writer, g *findingGroup) {
 		}
 		r.writeItem(out, indent, r.p.faint(text))
 	}
-	if g.detector.Cause != "" {
-		r.writeItem(out, indent+"cause: ", g.detector.Cause)
+	r.writeAdvice(out, worst, g.detector.Cause, g.first[0].f.Next)
+}
+
+// writeAdvice writes what to make of findings. What only explains needs no
+// next step.
+func (r *tableRenderer) writeAdvice(out io.Writer, worst analyzer.Severity, cause, next string) {
+	if cause != "" {
+		r.writeItem(out, indent+"cause: ", cause)
 	}
-	if g.first[0].f.Next != "" && worst > analyzer.Info {
-		r.writeItem(out, indent+"next:  ", Clean(g.first[0].f.Next))
+	if next != "" && worst > analyzer.Info {
+		r.writeItem(out, indent+"next:  ", Clean(next))
 	}
 }
 
@@ -427,24 +466,28 @@ func (e *example) where() string {
 	if e.file != "" {
 		text += " of " + Clean(e.file)
 	}
-	since := ", since "
-	if e.f.For == 0 {
-		since = ", at "
+	return text + ", " + e.who + since(e.f.At, e.f.For != 0)
+}
+
+// since is when a finding began: what lasted, since then, else at that moment.
+func since(at int64, lasted bool) string {
+	if lasted {
+		return ", since " + clock(at)
 	}
-	return text + ", " + e.who + since + clock(e.f.At)
+	return ", at " + clock(at)
 }
 
 // remarks is what qualifies a finding, in brackets.
-func remarks(f *analyzer.Finding) string {
+func remarks(count int, pending bool, doubt string) string {
 	var list []string
-	if f.Count > 1 {
-		list = append(list, Thousands(f.Count)+" times")
+	if count > 1 {
+		list = append(list, Thousands(count)+" times")
 	}
-	if f.Pending {
+	if pending {
 		list = append(list, "pending: the capture ended first")
 	}
-	if f.Doubt != "" {
-		list = append(list, "doubt: "+Clean(f.Doubt))
+	if doubt != "" {
+		list = append(list, "doubt: "+Clean(doubt))
 	}
 	if list == nil {
 		return ""

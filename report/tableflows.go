@@ -39,6 +39,8 @@ func (r *tableRenderer) writeNothing(out io.Writer, s *Summary) {
 	switch {
 	case s.Flows.Total == 0:
 		text = noTCP(s)
+	case s.Flows.Selected == 0 && len(s.Across) > 0:
+		text = "no flow has such a finding by itself, of " + Thousands(s.Flows.Total)
 	case s.Flows.Selected == 0:
 		text = "no flow passes the filters, of " + Thousands(s.Flows.Total)
 	default:

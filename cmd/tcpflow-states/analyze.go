@@ -38,7 +38,9 @@ numbers go on.
 
 The tables list the flows that have a finding; --all, or a filter on flows
 (--flow, --host, --port, --state), lists every flow that is chosen. json and
-ndjson always do. Filters also decide what is counted and what --fail-on sees.
+ndjson always do. Filters also decide what is counted and what --fail-on sees;
+listeners and findings across flows rest on all flows that the filters on flows
+leave, of all captures.
 
 Exit code: 0 done; 1 done, with findings that --fail-on names; 2 not done or not
 wholly (then what could be read is reported all the same).`,
@@ -69,6 +71,7 @@ type analysis struct {
 	in       *inputs
 	renderer report.Renderer
 	tally    *report.Tally
+	rollup   *analyzer.Rollup
 	shown    analyzer.Flow // the flow at hand, with the findings that are chosen
 	failed   map[string]int
 	numbers  int   // flows of the captures before
@@ -95,7 +98,7 @@ func analyze(o *analyzeOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	a := &analysis{o: o, in: in, tally: report.NewTally(), failed: map[string]int{}}
+	a := &analysis{o: o, in: in, tally: report.NewTally(), rollup: analyzer.NewRollup(nil), failed: map[string]int{}}
 	if o.format.Name == "ndjson" && out == os.Stdout && onTerminal(out) {
 		in.progress = false // flows and the bar would mix
 	}
@@ -104,7 +107,9 @@ func analyze(o *analyzeOptions, args []string) error {
 		All: o.all || o.onFlows(), Limit: o.limit, Flush: in.piped(), Origin: a.origin,
 	})
 	files := a.files()
+	a.across()
 	summary := a.tally.Summary()
+	summary.AddRollup(a.rollup)
 	for _, f := range files {
 		summary.AddFile(f)
 	}
@@ -176,17 +181,37 @@ func (a *analysis) flow(f *analyzer.Flow) {
 	}
 	a.tally.Add(f)
 	for i := range f.Findings {
-		if n := &f.Findings[i]; a.o.matches(n) {
-			a.failed[n.Detector.Name]++
-		}
+		a.judge(&f.Findings[i])
 	}
 	a.err = a.renderer.Flow(f)
 }
 
-// choose returns the flow as the filters leave it, nil when they do not.
+// judge takes a finding that is shown: does --fail-on name it?
+func (a *analysis) judge(n *analyzer.Finding) {
+	if a.o.matches(n) {
+		a.failed[n.Detector.Name]++
+	}
+}
+
+// across takes the findings across flows, once all flows have ended.
+func (a *analysis) across() {
+	all := a.rollup.Findings()
+	for i := range all {
+		if n := &all[i]; a.o.wantsFinding(n) {
+			a.tally.AddAcross(n)
+			a.judge(n)
+		}
+	}
+}
+
+// choose returns the flow as the filters leave it, nil when they do not. What
+// flows add up to does not depend on the filters on findings.
 func (a *analysis) choose(f *analyzer.Flow) *analyzer.Flow {
 	o := &a.o.filterOptions
 	wanted := o.wants(f)
+	if wanted {
+		a.rollup.Add(f)
+	}
 	if wanted && o.onFindings() {
 		kept := a.shown.Findings[:0]
 		for i := range f.Findings {

@@ -25,6 +25,11 @@ func TestMain(m *testing.M) {
 			analyzer.Detectors = []*analyzer.Detector{testError, testInfo}
 			main()
 		},
+		// And with one that looks across flows.
+		"across-states": func() {
+			analyzer.Detectors = []*analyzer.Detector{testError, testInfo, testAcross}
+			main()
+		},
 	})
 }
 
@@ -32,7 +37,35 @@ var (
 	testError = &analyzer.Detector{Name: "test-error", Severity: analyzer.Error, Doc: "a server is in CLOSE_WAIT",
 		Cause: "it does not close", Next: "look at it", Reference: "RFC 9293 3.6"}
 	testInfo = &analyzer.Detector{Name: "test-info", Doc: "there is a flow", Cause: "somebody opened one"}
+
+	testAcross = &analyzer.Detector{Name: "test-across", Severity: analyzer.Warning, Doc: "a client has two flows",
+		Cause: "it opened two", Next: "ask CLIENT",
+		Across: &analyzer.Across{
+			Group: func(f *analyzer.Flow, s analyzer.Side) (analyzer.Group, bool) {
+				return analyzer.Group{From: f.Key.Addr[s]}, s == f.Client
+			},
+			New: func() analyzer.Tally { return &twoFlows{} },
+		}}
 )
+
+// twoFlows finds clients that have two flows.
+type twoFlows struct {
+	first   int64
+	numbers []int
+}
+
+func (t *twoFlows) Add(f *analyzer.Flow, _ analyzer.Side) {
+	if t.numbers == nil {
+		t.first = f.Start
+	}
+	t.numbers = append(t.numbers, f.Number)
+}
+
+func (t *twoFlows) Find(n *analyzer.Finding) bool {
+	n.At, n.Flows, n.FlowCount = t.first, t.numbers, len(t.numbers)
+	n.Evidence = fmt.Sprintf("%d flows of one client", len(t.numbers))
+	return len(t.numbers) > 1
+}
 
 func init() {
 	testError.End = func(_ *analyzer.Detector, f *analyzer.Flow) {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -164,7 +165,14 @@ func (s *Script) parseBlock(w []string) (err error) {
 	b := &s.Blocks[len(s.Blocks)-1]
 	for i := 1; i < len(w) && err == nil; i++ {
 		var d time.Duration
-		switch w[i] {
+		word, _, _ := strings.Cut(w[i], "%")
+		switch word {
+		case "to":
+			if i++; i == len(w) {
+				return fmt.Errorf("`to` lacks its port")
+			}
+			n, bad := strconv.ParseUint(w[i], 10, 16)
+			b.to, err = uint16(n), bad
 		case "apart", "at":
 			if i++; i == len(w) {
 				return fmt.Errorf("%q lacks its duration", w[i-1])
@@ -179,7 +187,7 @@ func (s *Script) parseBlock(w []string) (err error) {
 		case "port", "client", "server", "service":
 			b.by = append(b.by, w[i])
 		default:
-			return fmt.Errorf("unknown word %q: want `flows N [apart D] [by port|client|server|service…] [at D]`", w[i])
+			return fmt.Errorf("unknown word %q: want `flows N [apart D] [by port|client|server|service…] [to PORT] [at D]`", w[i])
 		}
 	}
 	if err != nil {
@@ -213,13 +221,13 @@ func (s *Script) parseStuck(word string) error {
 	return nil
 }
 
-// parseICMP reads `unreachable a seq 100 [type 3] [code 13]`: the error quotes
-// a segment of a.
+// parseICMP reads `unreachable a seq 100 [type 3] [code 13] [mtu 1400]`: the
+// error quotes a segment of a.
 func (l *Line) parseICMP(w []string) error {
 	u := &analyzer.Unreachable{Type: 3, Code: 1, From: analyzer.AddrFrom4([4]byte{10, 0, 9, 9})}
 	l.ICMP = u
 	if len(w) < 4 || w[0] != "unreachable" || w[1] != "a" && w[1] != "b" {
-		return fmt.Errorf("want `icmp unreachable a seq N [type N] [code N]`")
+		return fmt.Errorf("want `icmp unreachable a seq N [type N] [code N] [mtu N]`")
 	}
 	l.from = int(w[1][0] - 'a')
 	for i := 2; i+1 < len(w); i += 2 {
@@ -234,6 +242,8 @@ func (l *Line) parseICMP(w []string) error {
 			u.Type = uint8(n)
 		case "code":
 			u.Code = uint8(n)
+		case "mtu":
+			u.MTU = uint32(n)
 		}
 	}
 	return nil
@@ -250,7 +260,7 @@ func (l *Line) parseSegment(w []string, before int64) error {
 	l.from = int(w[0][0] - 'a')
 	x := &l.seg
 	x.Window = 65535
-	for _, c := range w[3] {
+	for _, c := range strings.TrimPrefix(w[3], "none") {
 		i := strings.IndexRune(flagLetters, c)
 		if i < 0 {
 			return fmt.Errorf("unknown flag %q", c)
@@ -288,6 +298,9 @@ func (l *Line) parseWord(w []string) (int, error) {
 	case "frag":
 		x.Fragment = true
 		return 0, nil
+	case "df":
+		x.DontFragment = true
+		return 0, nil
 	case "sackOK":
 		o.Set |= analyzer.OptSACKPermitted
 		return 0, nil
@@ -297,6 +310,11 @@ func (l *Line) parseWord(w []string) (int, error) {
 	}
 	if len(w) < 2 {
 		return 0, fmt.Errorf("%q lacks its number", w[0])
+	}
+	if w[0] == "sack" {
+		from, to, _ := strings.Cut(w[1], ":")
+		o.Set |= analyzer.OptSACK
+		return 1, errors.Join(parseSeq(&x.SACK[0], from), parseSeq(&x.SACK[1], to))
 	}
 	n, err := strconv.ParseUint(w[1], 10, 32)
 	if err != nil {
@@ -313,6 +331,11 @@ func (l *Line) parseWord(w []string) (int, error) {
 		x.TTL = uint8(n)
 	case "sum":
 		x.Checksum = uint16(n)
+	case "payload":
+		x.HeaderSum = n
+		if x.Checksum == 0 {
+			x.Checksum = uint16(n)
+		}
 	case "ts":
 		o.Set |= analyzer.OptTimestamps
 		o.TSVal = uint32(n)
@@ -328,6 +351,12 @@ func (l *Line) parseWord(w []string) (int, error) {
 		return 0, fmt.Errorf("unknown word %q", w[0])
 	}
 	return 1, nil
+}
+
+func parseSeq(q *analyzer.Seq, w string) error {
+	n, err := strconv.ParseUint(w, 10, 32)
+	*q = analyzer.Seq(n)
+	return err
 }
 
 // parseRange reads `100`, `100:200` or `100:200(100)`. A script may let the

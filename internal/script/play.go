@@ -3,6 +3,8 @@ package script
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -136,6 +138,10 @@ func (w *wire) segment(l *Line, at int64) {
 	if x.Flags&analyzer.ACK != 0 {
 		x.Ack += w.v.Shift[peer]
 	}
+	if x.Options.Set&analyzer.OptSACK != 0 {
+		x.SACK[0] += w.v.Shift[peer]
+		x.SACK[1] += w.v.Shift[peer]
+	}
 	w.tr.Observe(&x)
 }
 
@@ -143,9 +149,13 @@ func (w *wire) segment(l *Line, at int64) {
 // seen, because b has the lower port.
 func (w *wire) address(from int, x *analyzer.Segment) {
 	addr := [2][4]byte{{10, 0, 0, 1}, {10, 0, 0, 2}}
-	port := [2]uint16{40000 + uint16(3000*w.blockNumber), 7000}
+	port := [2]uint16{40000 + uint16(3000*w.blockNumber), cmp.Or(w.block.to, 7000)}
 	for _, by := range w.block.by {
 		k := w.flow
+		by, among, some := strings.Cut(by, "%")
+		if n, err := strconv.Atoi(among); some && err == nil && n > 0 {
+			k %= n
+		}
 		switch by {
 		case "port":
 			port[0] += uint16(k)

@@ -45,6 +45,7 @@ type Block struct {
 	at    int64 // when the first one begins, ns after the script's start
 	apart int64 // ns between the beginnings of two
 	by    []string
+	to    uint16 // the server's port, or the first of them; 0: 7000
 }
 
 // Line is one thing that happens.

@@ -1,0 +1,102 @@
+package analyzer
+
+import (
+	"fmt"
+	"time"
+)
+
+var timeWaitPressure = &Detector{
+	Name:      "time-wait-pressure",
+	Doc:       "a client closes so many connections to one server port that TIME_WAIT holds a good part of its ports",
+	Cause:     "the client opens a connection for each request and closes it first: no pool, no keep-alive",
+	Causes:    []string{"a pool that is too small, or whose idle limit is shorter than the time between requests", "a proxy without keep-alive to its backend", "a health check or load test that closes at once"},
+	LooksLike: []string{"TIME_WAIT at the server: it uses no ports there", "connections to many servers or ports: each pair of endpoints has a range of its own", "ports that are used again while in TIME_WAIT (tcp_tw_reuse)"},
+	Next:      "on CLIENT: ss -tan state time-wait dst SERVER | wc -l; sysctl net.ipv4.ip_local_port_range net.ipv4.tcp_tw_reuse; does connect fail with EADDRNOTAVAIL? keep connections open, or let the server close first",
+	Reference: "RFC 9293 3.6.1, RFC 6056 2.2, ip_local_port_range",
+	Severity:  Warning,
+	Across:    &Across{Group: groupByCloser, New: func() Tally { return &closerTally{} }},
+	Example: `flows 8000 apart 5ms by port
+a > b  S   100
+b > a  S.  300      ack 101
+a > b  .   101      ack 301
+a > b  P.  101:201  ack 301
+b > a  P.  301:801  ack 201
+a > b  F.  201      ack 801
+b > a  F.  801      ack 202
+a > b  .   202      ack 802`,
+}
+
+// groupByCloser takes the flows for which their client held TIME_WAIT: that
+// keeps its port from being used to the same server and port for 2 MSL, unless
+// the next connection took it over.
+func groupByCloser(f *Flow, s Side) (Group, bool) {
+	p := s.Peer()
+	return Group{From: f.Key.Addr[s], To: f.Key.Addr[p], Port: f.Key.Port[p]},
+		s == f.Client && f.ReplacedBy < 0 && f.reached(s, TimeWait)
+}
+
+type closerTally struct {
+	flowList
+	windows windows[closes] // by the time of the close, in units of which six make 2 MSL
+	profile *Profile
+}
+
+// closes counts the connections that were closed in one window.
+type closes struct {
+	n           int
+	first, last int64
+	frame       uint64 // of first
+}
+
+// unit is how many ns of closing time one ns of a window stands for.
+func (t *closerTally) unit() int64 { return max(1, int64(t.profile.TimeWait/time.Minute)) }
+
+func (t *closerTally) Add(f *Flow, s Side) {
+	in := f.entered(s, TimeWait)
+	t.profile = f.profile
+	c := t.windows.at(in.Time/t.unit(), (*closes).count, nil)
+	if c.n++; c.n == 1 || in.Time < c.first {
+		c.first, c.frame = in.Time, in.Frame
+	}
+	c.last = max(c.last, in.Time)
+	t.add(f.Number)
+}
+
+// Find wants a good part of the ports in TIME_WAIT at once.
+func (t *closerTally) Find(n *Finding) bool {
+	const some, much = 20, 50 // percent
+	_, peak := t.windows.worst(int64(t.profile.TimeWait)/t.unit(), (*closes).plus, (*closes).count)
+	ports := t.profile.Ephemeral
+	share := peak.n * 100 / ports
+	if share < some {
+		return false
+	}
+	if share < much {
+		n.Severity = Info
+	}
+	n.At, n.Last, n.Frame, n.For = peak.first, peak.last, peak.frame, peak.last-peak.first
+	n.Evidence = fmt.Sprintf("the client closes %d connections within %s and holds their ports in TIME_WAIT for %s: %d %% of the %d that %s gives%s",
+		peak.n, since(n.For), since(int64(t.profile.TimeWait)), share, ports, t.profile.Name, t.runsOut(&peak))
+	t.onto(n)
+	return true
+}
+
+func (c *closes) count() int { return c.n }
+
+func (c *closes) plus(d *closes) {
+	if c.n == 0 || d.first < c.first {
+		c.first, c.frame = d.first, d.frame
+	}
+	c.n += d.n
+	c.last = max(c.last, d.last)
+}
+
+// runsOut says when no port is left, at this rate.
+func (t *closerTally) runsOut(peak *closes) string {
+	lasted := max(peak.last-peak.first, int64(time.Second))
+	after := int64(float64(lasted) * float64(t.profile.Ephemeral) / float64(peak.n))
+	if after > int64(t.profile.TimeWait) {
+		return "; at this rate they suffice"
+	}
+	return fmt.Sprintf("; at this rate none is left %s after the first", since(after))
+}
