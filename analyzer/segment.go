@@ -116,6 +116,7 @@ type Segment struct {
 	HeaderSum uint64
 
 	Link    uint32 // the source's number for interface, VLAN and tunnel path
+	Path    uint32 // its number for VLANs and tunnels alone, 0 for none: what a flow's key may hold
 	Options Options
 	SACK    [2]Seq // the first block of OptSACK, from and to; equal when it has none
 }
@@ -144,7 +145,8 @@ type Unreachable struct {
 	Time  int64 // capture time, ns since 1970-01-01 UTC
 	From  Addr  // who says so
 	Link  uint32
-	V6    bool // Type and Code are ICMPv6's
+	Path  uint32 // of the error itself; what it quotes may have had another
+	V6    bool   // Type and Code are ICMPv6's
 	Type  uint8
 	Code  uint8
 	MTU   uint32 // of the next hop, where the packet was too big; 0: not told
@@ -158,7 +160,12 @@ type Unreachable struct {
 // Link names where a flow was seen. A source numbers the links that it meets;
 // Segment.Link is that number.
 type Link struct {
-	Interface string   // as the capture names it; empty when it does not
-	VLAN      []uint16 // VLAN identifiers, outermost first
-	Tunnel    []string // "vxlan:42", outermost first
+	Interface string // as the capture names it; empty when it does not
+	// VLAN has the VLAN identifiers, outermost first: those before the first
+	// tunnel and those inside, in one list.
+	VLAN []uint16
+	// Tunnel has the tunnels, outermost first: "vxlan:42", "gre". Identifiers
+	// that may differ between the two directions of a flow (a GTP TEID, an MPLS
+	// label) are left out.
+	Tunnel []string
 }

@@ -62,15 +62,33 @@ func BenchmarkReadPcap(b *testing.B)     { benchRead(b, benchPcap(benchFrame(0))
 func BenchmarkReadPcapVLAN(b *testing.B) { benchRead(b, benchPcap(benchFrame(2))) }
 func BenchmarkReadPcapng(b *testing.B)   { benchRead(b, benchPcapng(benchFrame(0))) }
 
-func BenchmarkDecode(b *testing.B) {
+func BenchmarkReadPcapVXLAN(b *testing.B) {
+	benchRead(b, benchPcap(ether(etherIPv4, over(4789, head(vxlan42, benchFrame(0))))))
+}
+
+func BenchmarkDecode(b *testing.B) { benchDecode(b, benchFrame(0)) }
+func BenchmarkDecodeVXLAN(b *testing.B) {
+	benchDecode(b, ether(etherIPv4, over(4789, head(vxlan42, benchFrame(0)))))
+}
+
+// A tap at a switch's trunk sees one VLAN after the other.
+func BenchmarkDecodeTwoVLANs(b *testing.B) {
+	two := benchFrame(1)
+	two[15]++
+	benchDecode(b, benchFrame(1), two)
+}
+
+func benchDecode(b *testing.B, frames ...[]byte) {
 	s := &stream{}
 	in := port{link: linkTypeOf(1)}
-	frame := benchFrame(0)
 	var p Packet
 	b.ReportAllocs()
 	for b.Loop() {
-		if s.d.decode(s.begin(&in, frame, uint32(len(frame)), 1), &p) != delivered {
-			b.Fatal("not delivered")
+		for _, frame := range frames {
+			if s.d.decode(s.begin(&in, frame, uint32(len(frame)), 1), &p) != delivered {
+				b.Fatal("not delivered")
+			}
 		}
 	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(frames)), "ns/packet")
 }

@@ -54,6 +54,9 @@ func describe(p *Packet, links []analyzer.Link) string {
 	if l := links[link]; l.Interface != "" || l.VLAN != nil {
 		fmt.Fprintf(&b, " on %s%v", l.Interface, l.VLAN)
 	}
+	if tunnel := links[link].Tunnel; tunnel != nil {
+		fmt.Fprintf(&b, " in %s", strings.Join(tunnel, ","))
+	}
 	return b.String()
 }
 
@@ -112,8 +115,9 @@ func TestLinkTypes(t *testing.T) {
 		{"802.1ad outside, 802.1Q inside", 1, etherMACs + "\x88\xa8" + vlanTag(5, "\x81\x00") + vlanTag(77, "\x86\xdd"), packet6, plain6 + " on [5 77]"},
 		{"QinQ before it was standardised", 1, etherMACs + "\x91\x00" + vlanTag(5, "\x81\x00") + vlanTag(77, "\x08\x00"), packet4, plain4 + " on [5 77]"},
 		{"VLAN 0 is a priority tag and no VLAN", 1, etherMACs + "\x81\x00" + vlanTag(0, "\x08\x00"), packet4, plain4},
-		{"as many tags as the path holds", 1, etherMACs + "\x81\x00" + strings.Repeat(vlanTag(1, "\x81\x00"), 15) + vlanTag(2, "\x08\x00"), packet4, plain4 + " on [1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2]"},
-		{"one tag more", 1, etherMACs + "\x81\x00" + strings.Repeat(vlanTag(1, "\x81\x00"), 16) + vlanTag(2, "\x08\x00"), packet4, "malformed link header"},
+		{"as many tags as the path holds", 1, etherMACs + "\x81\x00" + strings.Repeat(vlanTag(1, "\x81\x00"), maxHops-1) + vlanTag(2, "\x08\x00"), packet4, plain4 + " on [1 1 1 1 1 1 1 1 1 1 1 2]"},
+		{"one tag more", 1, etherMACs + "\x81\x00" + strings.Repeat(vlanTag(1, "\x81\x00"), maxHops) + vlanTag(2, "\x08\x00"), packet4, "nested too deep"},
+		{"priority tags without end", 1, etherMACs + "\x81\x00" + strings.Repeat(vlanTag(0, "\x81\x00"), maxHeaders) + vlanTag(2, "\x08\x00"), packet4, "nested too deep"},
 		{"a tag cut off", 1, etherMACs + "\x81\x00\x00", nil, "malformed link header"},
 		{"802.3 with LLC/SNAP", 1, etherMACs + "\x00\x40\xaa\xaa\x03\x00\x00\x00\x08\x00", packet4, plain4},
 		{"802.3 with other LLC: spanning tree", 1, etherMACs + "\x00\x26\x42\x42\x03\x00\x00\x00\x00\x00", nil, "not IP"},
@@ -197,7 +201,7 @@ func TestIP(t *testing.T) {
 		{"IPv6 shorter than a header", packet6[:39], 0, "malformed IP"},
 		{"UDP", ip4(protoUDP, hello), 0, "udp"},
 		{"UDP over IPv6", ip6(protoUDP, hello), 0, "udp"},
-		{"GRE", ip4(47, hello), 0, "other IP protocol"},
+		{"SCTP", ip4(132, hello), 0, "other IP protocol"},
 		{"no next header", ip6(59, nil), 0, "other IP protocol"},
 		{"ICMP over IPv6 is not ICMPv6", ip6(protoICMP, make([]byte, 8)), 0, "other IP protocol"},
 		{"ICMPv6 over IPv4 is nothing", ip4(protoICMPv6, make([]byte, 8)), 0, "other IP protocol"},
@@ -217,7 +221,15 @@ func TestIP(t *testing.T) {
 		{"a later fragment of IPv6", ip6(protoFragment, join([]byte{protoTCP, 0, 0, 16, 0, 0, 0, 9}, hello)), 0, "later IP fragment"},
 		{"a later fragment of options and TCP", ip6(protoFragment, join([]byte{protoDestOptions, 0, 0, 16, 0, 0, 0, 9}, hello)), 0, "later IP fragment"},
 		{"a later fragment of UDP over IPv6", ip6(protoFragment, join([]byte{protoUDP, 0, 0, 16, 0, 0, 0, 9}, hello)), 0, "udp"},
-		{"a jumbo payload behind its option", with(ip6(protoHopByHop, join([]byte("\x06\x00\xc2\x04\x00\x01\x11\x8d"), hello)), 4, "\x00\x00"), 70000, strings.Replace(plain6, "len 5", "len 70005", 1)},
+		{"a jumbo payload behind its option", with(ip6(protoHopByHop, join([]byte("\x06\x00\xc2\x04\x00\x01\x11\x91"), hello)), 4, "\x00\x00"), 70000, strings.Replace(plain6, "len 5", "len 70005", 1)},
+		{"a jumbo payload in a file that lost the length on the wire", with(ip6(protoHopByHop, join([]byte("\x06\x00\xc2\x04\x00\x01\x11\x91"), hello)), 4, "\x00\x00"), 0, strings.Replace(plain6, "len 5", "len 70005", 1)},
+		{"a jumbo option after padding", with(ip6(protoHopByHop, join([]byte("\x06\x01\x00\x01\x01\x00\xc2\x04\x00\x01\x11\x99\x01\x02\x00\x00"), hello)), 4, "\x00\x00"), 0, strings.Replace(plain6, "len 5", "len 70005", 1)},
+		{"a jumbo option of less than a jumbogram is ignored", with(ip6(protoHopByHop, join([]byte("\x06\x00\xc2\x04\x00\x00\x11\x91"), hello)), 4, "\x00\x00"), 0, plain6},
+		{"a jumbo option of 4 GiB is ignored", with(ip6(protoHopByHop, join([]byte("\x06\x00\xc2\x04\xff\xff\xff\xff"), hello)), 4, "\x00\x00"), 0, plain6},
+		{"an option longer than its header", with(ip6(protoHopByHop, join([]byte("\x06\x00\x01\xff\x00\x00\x00\x00"), hello)), 4, "\x00\x00"), 0, plain6},
+		{"extension headers against RFC 8200's order", ip6(protoDestOptions, join(ext(protoRouting, ""), ext(protoHopByHop, ""), ext(protoDestOptions, ""), ext(protoTCP, ""), hello)), 0, plain6},
+		{"a fragment header before destination options", ip6(protoFragment, join([]byte{protoDestOptions, 0, 0, 1, 0, 0, 0, 9}, ext(protoTCP, ""), hello)), 0, plain6 + " fragment"},
+		{"an encrypted payload behind an extension header", ip6(protoDestOptions, join(ext(50, ""), hello)), 0, "encrypted or compressed"},
 		{"an extension header longer than the packet", ip6(protoHopByHop, []byte("\x06\xff\x00\x00\x00\x00\x00\x00")), 0, "malformed IP"},
 		{"an extension header cut by the snap length", ip6(protoHopByHop, join(ext(protoTCP, ""), hello))[:44], 29, "truncated before TCP header"},
 		{"an extension header that is not there", ip6(protoHopByHop, nil), 0, "malformed IP"},

@@ -113,6 +113,9 @@ func FuzzDecode(f *testing.F) {
 	for _, l := range linkTypes {
 		f.Add(l.number, join([]byte{0x11, 0, 0, 1, 0, 47, 0, 0x21}, packet4), uint16(0))
 	}
+	for _, c := range encapsulations() {
+		f.Add(c.link, c.data, uint16(0))
+	}
 	f.Add(uint16(101), ip6(protoHopByHop, join(ext(protoFragment, ""), ext(protoTCP, ""), hello)), uint16(9))
 	f.Add(uint16(105), join([]byte(dot11), packet4), uint16(0))
 	f.Add(uint16(127), join([]byte(radiotap+dot11), packet4), uint16(0))

@@ -10,8 +10,10 @@ import (
 const (
 	protoHopByHop    = 0
 	protoICMP        = 1
+	protoIPv4        = 4
 	protoTCP         = 6
 	protoUDP         = 17
+	protoIPv6        = 41
 	protoRouting     = 43
 	protoFragment    = 44
 	protoAH          = 51
@@ -96,8 +98,7 @@ func (f *frame) ipv6(p *Packet) Reason {
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
 	if length == 0 {
-		// A jumbogram (RFC 2675) or segmentation offload.
-		length = f.wire - ipv6HeaderLen
+		length = f.jumbo()
 	}
 	s := &p.Segment
 	s.IPID = 0
@@ -113,6 +114,43 @@ func (f *frame) ipv6(p *Packet) Reason {
 		return f.tcp(p)
 	}
 	return f.transport(b[6], p, true)
+}
+
+const (
+	optPad1        = 0 // the IPv6 option without a length, RFC 8200 4.2
+	optJumbo       = 0xc2
+	jumboLen       = 4
+	maxPlainLength = 0xffff
+)
+
+// jumbo is the length of what follows an IPv6 header that says 0: what a Jumbo
+// Payload option says (RFC 2675 2), else, as segmentation offload leaves it, the
+// frame's. A snap length makes the two differ in captures of writers that do not
+// record what was on the wire.
+func (f *frame) jumbo() int {
+	b := f.data[ipv6HeaderLen:]
+	whole := f.wire - ipv6HeaderLen
+	if f.data[6] != protoHopByHop || len(b) < extensionUnit {
+		return whole
+	}
+	for o := b[2:min((int(b[1])+1)*extensionUnit, len(b))]; len(o) >= 2; {
+		if o[0] == optPad1 {
+			o = o[1:]
+			continue
+		}
+		size := int(o[1])
+		if len(o) < 2+size {
+			break
+		}
+		if o[0] == optJumbo && size == jumboLen {
+			if n := binary.BigEndian.Uint32(o[2:]); n > maxPlainLength && n <= maxRecord {
+				return int(n)
+			}
+			break
+		}
+		o = o[2+size:]
+	}
+	return whole
 }
 
 // transport decodes what follows the IP header when that is not plainly TCP.
@@ -131,11 +169,12 @@ func (f *frame) transport(proto uint8, p *Packet, v6 bool) Reason {
 	case proto == protoTCP:
 		return f.tcp(p)
 	case proto == protoUDP:
-		return SkippedUDP
+		return f.udp()
 	case proto == protoICMP && !v6, proto == protoICMPv6 && v6:
 		return f.icmp(p, v6)
 	}
-	return SkippedIPProtocol
+	f.v6 = v6
+	return f.tunnel(proto)
 }
 
 // extensions moves past IPv6 extension headers (RFC 8200 4) and AH, which IPv4

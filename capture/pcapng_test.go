@@ -185,9 +185,9 @@ func TestUnpaddedBlockLength(t *testing.T) {
 func TestLinkTableIsBounded(t *testing.T) {
 	var table linkTable
 	for i := range uint32(maxLinks + 1000) {
-		p := path{ifIndex: i + 1, depth: 1, vlans: [maxVLANDepth]uint16{5}}
-		if n := table.number(&p); int(n) >= len(table.list) {
-			t.Fatalf("number %d of %d links", n, len(table.list))
+		p := path{ifIndex: i + 1, depth: 1, hops: [maxHops]hop{hop(i%4000 + 1)}}
+		if n, path := table.number(&p); int(n) >= len(table.list) || path == 0 || path > maxLinks {
+			t.Fatalf("number %d of %d links, path %d", n, len(table.list), path)
 		}
 	}
 	if last := table.list[len(table.list)-1]; len(table.list) != maxLinks || last.Interface != "other" || last.VLAN != nil {

@@ -1,9 +1,10 @@
 // Package capture turns capture files into TCP segments.
 //
 // A record of the file goes through three steps: the reader of the file format
-// (pcap.go, pcapng.go) yields frames, the decoder of the link type (link.go,
-// rare.go) finds the IP packet in the frame, and ip.go, tcp.go and icmp.go fill
-// the caller's Packet. All of it works in one window of fixed size over the
+// (pcap.go, pcapng.go) yields frames, the decoder of the link type (link.go)
+// finds the IP packet in the frame, and ip.go, tcp.go and icmp.go fill the
+// caller's Packet. Where the IP packet is a tunnel's (tunnels.go), it begins
+// again with what the tunnel carries. All of it works in one window of fixed size over the
 // input (window.go): nothing is allocated per frame, and no length that a
 // capture claims makes memory grow.
 //
@@ -14,7 +15,9 @@
 // source that cannot go on.
 //
 // The list of file formats is below (formats), that of link types in link.go
-// (linkTypes); a new one of either is one line there and its code.
+// (linkTypes), of headers between link and IP in ethertypes.go (etherTypes), of
+// tunnels in tunnels.go (tunnels); a new one of any is one line there and its
+// code.
 package capture
 
 import (
@@ -77,6 +80,11 @@ type Options struct {
 	// Window is the size of the read buffer in bytes: 1 MiB when 0, and 16 KiB
 	// at the least.
 	Window int
+
+	// IgnoreVLAN leaves VLAN tags out of Segment.Path, for networks that use
+	// one VLAN for each direction, and IgnoreTunnel tunnels. Links has both all
+	// the same.
+	IgnoreVLAN, IgnoreTunnel bool
 }
 
 // Stats counts what a source has met.
@@ -102,21 +110,24 @@ type Reason uint8
 
 // The reasons. Frames == Segments + Unreachable + the sum of Skipped.
 const (
-	delivered            Reason = iota // not passed over; never counted
-	SkippedARP                         // ARP and RARP
-	SkippedUDP                         // UDP over IP
-	SkippedICMP                        // ICMP or ICMPv6 that is no error about a TCP segment
-	SkippedIPProtocol                  // IP with another protocol, tunnels included
-	SkippedFragment                    // a fragment of a TCP segment after the first: it has no TCP header
-	SkippedCut                         // the snap length cut the TCP header, or one before it
-	SkippedMalformedIP                 // an IP header that contradicts itself
-	SkippedMalformedTCP                // a TCP header that contradicts itself or the IP header
-	SkippedMalformedLink               // a link header that is too short or too deep
-	SkippedLinkType                    // a frame of an interface whose link type has no decoder here
-	SkippedNotIP                       // neither IP nor ARP, by the ethertype or what stands for it
-	SkippedEmpty                       // a record without bytes
-	SkippedNoInterface                 // a pcapng packet of an interface that the section does not describe
-	NumReasons           = iota        // the length of Stats.Skipped
+	delivered              Reason = iota // not passed over; never counted
+	SkippedARP                           // ARP and RARP
+	SkippedUDP                           // UDP over IP
+	SkippedICMP                          // ICMP or ICMPv6 that is no error about a TCP segment
+	SkippedIPProtocol                    // IP with another protocol, no TCP and no tunnel that is looked into
+	SkippedFragment                      // a fragment of a TCP segment after the first: it has no TCP header
+	SkippedCut                           // the snap length cut the TCP header, or one before it
+	SkippedMalformedIP                   // an IP header that contradicts itself
+	SkippedMalformedTCP                  // a TCP header that contradicts itself or the IP header
+	SkippedMalformedLink                 // a link header that is too short or contradicts itself
+	SkippedLinkType                      // a frame of an interface whose link type has no decoder here
+	SkippedNotIP                         // neither IP nor ARP, by the ethertype or what stands for it
+	SkippedEmpty                         // a record without bytes
+	SkippedNoInterface                   // a pcapng packet of an interface that the section does not describe
+	SkippedMalformedTunnel               // a tunnel header that is too short or contradicts itself
+	SkippedTooDeep                       // more VLAN tags, tunnels or other headers one in another than are followed
+	SkippedEncrypted                     // IPsec, WireGuard, MACsec, 802.11 or PPP whose payload is encrypted or compressed
+	NumReasons             = iota        // the length of Stats.Skipped
 )
 
 var reasonNames = [NumReasons]string{
@@ -134,7 +145,15 @@ var reasonNames = [NumReasons]string{
 	SkippedNotIP:         "not IP",
 	SkippedEmpty:         "empty record",
 	SkippedNoInterface:   "undescribed interface",
+
+	SkippedMalformedTunnel: "malformed tunnel header",
+	SkippedTooDeep:         "nested too deep",
+	SkippedEncrypted:       "encrypted or compressed",
 }
+
+// encapsulated is no reason and never counted: the IP layer has come to a
+// tunnel, and frame.inner says what is in it.
+const encapsulated Reason = 0xff
 
 // String names the reason as reports print it.
 func (r Reason) String() string {
@@ -180,7 +199,8 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 	f.wire = max(int(min(wire, maxRecord)), len(data))
 	f.number = s.stats.Frames + 1
 	f.time = time
-	f.path = path{name: port.name}
+	f.path.name, f.path.ifIndex, f.path.depth = port.name, 0, 0
+	f.headers, f.tunnels, f.ifName = 0, 0, nil
 	return f
 }
 
@@ -301,6 +321,7 @@ func newStream(r io.Reader, name string, o Options) *stream {
 		size = max(o.Window, minWindow)
 	}
 	s := &stream{stats: Stats{Name: name}}
+	s.d.links.ignoreVLAN, s.d.links.ignoreTunnel = o.IgnoreVLAN, o.IgnoreTunnel
 	s.w.r = r
 	s.w.buf = make([]byte, size)
 	return s

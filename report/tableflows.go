@@ -59,7 +59,7 @@ func noTCP(s *Summary) string {
 	for i := range s.Files {
 		readable = readable || s.Files[i].Format != ""
 	}
-	cut, tunnel := s.Skipped["truncated before TCP header"], s.Skipped["other IP protocol"]
+	cut, encrypted := s.Skipped["truncated before TCP header"], s.Skipped["encrypted or compressed"]
 	switch {
 	case len(s.Files) > 0 && !readable:
 		return ""
@@ -71,8 +71,8 @@ func noTCP(s *Summary) string {
 		return "no TCP flow: the segments are lone RSTs, which belong to none"
 	case cut > 0 && cut >= s.Frames/2:
 		return "no TCP flow: the snap length cut the TCP headers off. Capture again with more of each frame (tcpdump -s 128)"
-	case tunnel > 0 && tunnel >= s.Frames/2:
-		return "no TCP flow: other protocols over IP; tunnels are not looked into. Capture behind the tunnel's end"
+	case encrypted > 0 && encrypted >= s.Frames/2:
+		return "no TCP flow: the frames are encrypted (IPsec, WireGuard, 802.11 or the like). Capture where the tunnel ends, on its inner interface"
 	}
 	return "no TCP flow: the capture has " + counts(s.Skipped) + ". Is it the right interface, and did the capture filter let TCP through?"
 }
