@@ -106,6 +106,7 @@ type Segment struct {
 	Checksum uint16 // TCP checksum as on the wire; 0 when cut
 
 	Link    uint32 // the source's number for interface, VLAN and tunnel path
+	Path    uint32 // its number for the VLAN and tunnel path alone; 0: none
 	Options Options
 }
 
@@ -133,6 +134,7 @@ type Unreachable struct {
 	Time  int64 // capture time, ns since 1970-01-01 UTC
 	From  Addr  // who says so
 	Link  uint32
+	Path  uint32
 	V6    bool // Type and Code are ICMPv6's
 	Type  uint8
 	Code  uint8

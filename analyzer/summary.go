@@ -10,6 +10,7 @@ type tracked struct {
 	fastOpen                          bool // data of the SYN was accepted
 	synData                           uint32
 
+	mirrors           []Key // on other paths, that repeat its segments
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered
 	challenged        bool  // older goes on all the same

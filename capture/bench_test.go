@@ -63,7 +63,7 @@ func BenchmarkReadPcapVLAN(b *testing.B) { benchRead(b, benchPcap(benchFrame(2))
 func BenchmarkReadPcapng(b *testing.B)   { benchRead(b, benchPcapng(benchFrame(0))) }
 
 func BenchmarkDecode(b *testing.B) {
-	s := &stream{}
+	s := &stream{d: decoder{links: &linkTable{}}}
 	in := port{link: linkTypeOf(1)}
 	frame := benchFrame(0)
 	var p Packet

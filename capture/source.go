@@ -77,6 +77,8 @@ type Options struct {
 	// Window is the size of the read buffer in bytes: 1 MiB when 0, and 16 KiB
 	// at the least.
 	Window int
+
+	links *linkTable // of the sources that are read together
 }
 
 // Stats counts what a source has met.
@@ -301,6 +303,9 @@ func newStream(r io.Reader, name string, o Options) *stream {
 		size = max(o.Window, minWindow)
 	}
 	s := &stream{stats: Stats{Name: name}}
+	if s.d.links = o.links; s.d.links == nil {
+		s.d.links = &linkTable{}
+	}
 	s.w.r = r
 	s.w.buf = make([]byte, size)
 	return s

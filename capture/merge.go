@@ -1,0 +1,251 @@
+package capture
+
+import (
+	"cmp"
+	"container/heap"
+	"errors"
+	"io"
+	"slices"
+	"sync/atomic"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
+)
+
+// Input is one of several captures that a Merge reads.
+type Input struct {
+	Name string
+	// Open opens it. It is called once when Once is set, else for a look at
+	// the first packet and again when its time has come: so a ring of
+	// thousands of files needs few open at a time.
+	Open func(Options) (Source, error)
+	Once bool // it cannot be read a second time: a pipe
+}
+
+// Merge is a Source that reads several captures as one, in the order of time:
+// rotated files in any order, or captures of several interfaces that overlap.
+// It holds as many files open as overlap in time.
+//
+// The frame of a packet says in which capture it is (analyzer.FrameIn), counted
+// from 1 in the order given.
+type Merge struct {
+	parts   []*Part
+	waiting []*Part // not open, by the time of the first packet
+	active  byTime
+	last    *Part // whose packet was delivered last: its next one is not read before it is asked for
+	links   *linkTable
+	options Options
+	stats   Stats
+	err     error // final
+}
+
+// Part is one capture of a Merge.
+type Part struct {
+	Name  string
+	Stats Stats // as far as it was read; live while it is
+	Err   error // why it was not read, or not to its end; nil when it was
+
+	input  *Input
+	number int // from 1
+	head   Packet
+	time   int64 // of head, or of the first packet
+	src    atomic.Pointer[Source]
+	size   atomic.Int64
+	done   atomic.Int64 // bytes read of what is closed
+}
+
+// NewMerge looks at the beginning of every input. An input that cannot be read
+// does not keep the others from being read: Parts says what is wrong with it.
+func NewMerge(inputs []Input, o Options) *Merge {
+	m := &Merge{links: &linkTable{}, options: o}
+	o.links = m.links
+	m.options = o
+	for i := range inputs {
+		p := &Part{Name: inputs[i].Name, input: &inputs[i], number: i + 1}
+		m.parts = append(m.parts, p)
+		m.look(p)
+	}
+	slices.SortStableFunc(m.waiting, func(a, b *Part) int { return cmp.Compare(a.time, b.time) })
+	return m
+}
+
+// look reads the first packet of a part, to know when its time comes.
+func (m *Merge) look(p *Part) {
+	o := m.options
+	if !p.input.Once {
+		o.Window = minWindow
+	}
+	if !p.open(o) || !p.next() {
+		return
+	}
+	if p.input.Once {
+		heap.Push(&m.active, p)
+		return
+	}
+	p.close()
+	m.waiting = append(m.waiting, p)
+}
+
+// open opens a part, and reports whether that worked.
+func (p *Part) open(o Options) bool {
+	src, err := p.input.Open(o)
+	if err != nil {
+		p.Err = err
+		return false
+	}
+	p.src.Store(&src)
+	p.size.Store(src.Size())
+	return true
+}
+
+// next reads the next packet of a part into its head; false at its end.
+func (p *Part) next() bool {
+	src := *p.src.Load()
+	if err := src.Next(&p.head); err != nil {
+		if err != io.EOF {
+			p.Err = err
+		}
+		p.close()
+		return false
+	}
+	if p.head.Kind == KindUnreachable {
+		p.time = p.head.Unreachable.Time
+		p.head.Unreachable.Frame = analyzer.FrameIn(p.number, p.head.Unreachable.Frame)
+	} else {
+		p.time = p.head.Segment.Time
+		p.head.Segment.Frame = analyzer.FrameIn(p.number, p.head.Segment.Frame)
+	}
+	return true
+}
+
+// close closes a part and keeps its statistics.
+func (p *Part) close() {
+	if src := p.src.Swap(nil); src != nil {
+		p.Stats = *(*src).Stats()
+		p.done.Store((*src).Position())
+		(*src).Close()
+	}
+}
+
+// byTime is a heap of parts by the time of their next packet.
+type byTime []*Part
+
+func (h byTime) Len() int      { return len(h) }
+func (h byTime) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h byTime) Less(i, j int) bool {
+	return h[i].time < h[j].time || h[i].time == h[j].time && h[i].number < h[j].number
+}
+func (h *byTime) Push(x any) { *h = append(*h, x.(*Part)) }
+func (h *byTime) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// Next implements Source. Its error is io.EOF when every part was read to its
+// end, else what was wrong with them.
+func (m *Merge) Next(p *Packet) error {
+	if m.last != nil { // it is the front
+		if m.last.next() {
+			heap.Fix(&m.active, 0)
+		} else {
+			heap.Pop(&m.active)
+		}
+		m.last = nil
+	}
+	m.admit()
+	if len(m.active) == 0 {
+		return m.end()
+	}
+	m.last = m.active[0]
+	*p = m.last.head
+	return nil
+}
+
+// admit opens the parts whose time has come.
+func (m *Merge) admit() {
+	for len(m.waiting) > 0 && (len(m.active) == 0 || m.waiting[0].time <= m.active[0].time) {
+		p := m.waiting[0]
+		m.waiting = m.waiting[1:]
+		if p.open(m.options) && p.next() {
+			heap.Push(&m.active, p)
+		}
+	}
+}
+
+func (m *Merge) end() error {
+	if m.err == nil {
+		var all []error
+		for _, p := range m.parts {
+			all = append(all, p.Err)
+		}
+		if m.err = errors.Join(all...); m.err == nil {
+			m.err = io.EOF
+		}
+	}
+	return m.err
+}
+
+// Parts returns the captures in the order given. What they say is final when
+// Next has returned an error.
+func (m *Merge) Parts() []*Part {
+	for _, p := range m.parts {
+		if src := p.src.Load(); src != nil {
+			p.Stats = *(*src).Stats()
+		}
+	}
+	return m.parts
+}
+
+// Stats implements Source: the sums of all parts.
+func (m *Merge) Stats() *Stats {
+	sum := &m.stats
+	*sum = Stats{Name: "all captures"}
+	for _, p := range m.Parts() {
+		st := &p.Stats
+		sum.Frames += st.Frames
+		sum.Bytes += st.Bytes
+		sum.Segments += st.Segments
+		sum.Unreachable += st.Unreachable
+		for i, n := range st.Skipped {
+			sum.Skipped[i] += n
+		}
+		sum.TimeBackwards += st.TimeBackwards
+		sum.Truncated += st.Truncated
+		sum.Dropped += st.Dropped
+	}
+	return sum
+}
+
+// Links implements Source: the parts number their links together.
+func (m *Merge) Links() []analyzer.Link { return m.links.list }
+
+// Position implements Source.
+func (m *Merge) Position() (n int64) {
+	for _, p := range m.parts {
+		if src := p.src.Load(); src != nil {
+			n += (*src).Position()
+		} else {
+			n += p.done.Load()
+		}
+	}
+	return n
+}
+
+// Size implements Source; 0 when that of a part is not known.
+func (m *Merge) Size() (n int64) {
+	for _, p := range m.parts {
+		if p.size.Load() == 0 && p.Err == nil {
+			return 0
+		}
+		n += p.size.Load()
+	}
+	return n
+}
+
+// Close implements Source.
+func (m *Merge) Close() error {
+	for _, p := range m.parts {
+		p.close()
+	}
+	return nil
+}
