@@ -260,8 +260,8 @@ func (m *Merge) Parts() []*Part {
 	return m.parts
 }
 
-// Stats implements Source: the sums of all parts. Times are those of the
-// captures that were opened so far.
+// Stats implements Source: the sums of all parts. FirstTime is known from the
+// beginning.
 func (m *Merge) Stats() *Stats {
 	sum := &m.stats
 	*sum = Stats{Name: "all captures"}
@@ -269,13 +269,8 @@ func (m *Merge) Stats() *Stats {
 		st := &p.Stats
 		sum.Frames += st.Frames
 		sum.Bytes += st.Bytes
-		if st.FirstTime != 0 || st.LastTime != 0 {
-			if sum.FirstTime == 0 && sum.LastTime == 0 {
-				sum.FirstTime, sum.LastTime = st.FirstTime, st.LastTime
-			}
-			sum.FirstTime = min(sum.FirstTime, st.FirstTime)
-			sum.LastTime = max(sum.LastTime, st.LastTime)
-		}
+		sum.FirstTime = earliest(sum.FirstTime, earliest(p.start, st.FirstTime))
+		sum.LastTime = max(sum.LastTime, st.LastTime)
 		sum.Segments += st.Segments
 		sum.Unreachable += st.Unreachable
 		for i, n := range st.Skipped {
@@ -286,6 +281,14 @@ func (m *Merge) Stats() *Stats {
 		sum.Dropped += st.Dropped
 	}
 	return sum
+}
+
+// earliest is the earlier of two times of which 0 is none.
+func earliest(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Links implements Source: the parts number their links together.
