@@ -46,6 +46,17 @@ func (r *copyRing) seen(x *Segment) Facts {
 	return 0
 }
 
+// has reports whether the ring has just taken a packet like x.
+func (r *copyRing) has(x *Segment) bool {
+	sig := signature(x)
+	for i, s := range r.sig {
+		if gap := x.Time - r.at[i]; s == sig && r.at[i] != 0 && gap < lateCopyWithin && gap > -lateCopyWithin {
+			return true
+		}
+	}
+	return false
+}
+
 // marked reports whether a stack makes no two segments like x. Linux gives the
 // SYN+ACKs and RSTs that it sends without a socket the IP ID 0, and may answer
 // two segments with two such within microseconds.

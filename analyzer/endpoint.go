@@ -428,7 +428,7 @@ func (t *Transition) withdraw(why string, frame uint64) {
 	if why == "" {
 		why = "what comes before it turned out otherwise"
 		if frame != 0 {
-			why += fmt.Sprintf(" in frame %d", frame)
+			why += fmt.Sprintf(" in frame %s", FrameText(frame))
 		}
 	}
 	t.Withdrawn, t.WithdrawnFrame = why, frame
@@ -581,7 +581,8 @@ func (e *Endpoint) orderByArrival(n int, x *Segment) {
 		return
 	}
 	fin, ack := &e.inbox[i], &e.inbox[a]
-	if p := fin.pick(x, e); p.frame == fin.first.frame || p.frame <= ack.pick(x, e).frame {
+	p, q := fin.pick(x, e), ack.pick(x, e)
+	if p.frame == fin.first.frame || CompareFrames(p.frame, p.time, q.frame, q.time) <= 0 {
 		return
 	}
 	e.moveTo(a, i)

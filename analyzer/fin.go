@@ -22,7 +22,7 @@ func (f *Flow) takeFIN(s Side, x *Segment) Facts {
 		return FactFINIgnored
 	}
 	if e.hasFIN {
-		f.denyFIN(s, x, fmt.Sprintf("the FIN itself came in frame %d", x.Frame))
+		f.denyFIN(s, x, fmt.Sprintf("the FIN itself came in frame %s", FrameText(x.Frame)))
 	}
 	e.fin, e.hasFIN, e.finSeen = at, true, true
 	e.cover(at, at.Add(1))
@@ -89,7 +89,7 @@ func (f *Flow) noteHidden(s Side, x *Segment) {
 		return
 	}
 	p.inbox[i].hold = holdProof
-	f.rewalk(s.Peer(), fmt.Sprintf("FIN sent again in frame %d, as if not acknowledged", x.Frame), x.Frame)
+	f.rewalk(s.Peer(), fmt.Sprintf("FIN sent again in frame %s, as if not acknowledged", FrameText(x.Frame)), x.Frame)
 }
 
 // confirmSight takes the first sight of an assumed FIN: it exists. Whether its
@@ -120,7 +120,7 @@ func (f *Flow) confirmSight(s Side, x *Segment) {
 	}
 	if own < r && !e.crossed {
 		e.moveTo(r, own)
-		f.rewalk(s, fmt.Sprintf("the FIN in frame %d acknowledges the peer's", x.Frame), x.Frame)
+		f.rewalk(s, fmt.Sprintf("the FIN in frame %s acknowledges the peer's", FrameText(x.Frame)), x.Frame)
 	}
 }
 
@@ -222,7 +222,7 @@ func (f *Flow) bareAt(s Side, x *Segment) {
 		e.hasFIN, e.finSeen, e.finPassed = false, false, false
 		e.nxt = e.contig
 		e.spans = spanSet{s: e.spans.s[:0]}
-		f.remove(s, i, fmt.Sprintf("its sender stands before it in frame %d", x.Frame), x.Frame)
+		f.remove(s, i, fmt.Sprintf("its sender stands before it in frame %s", FrameText(x.Frame)), x.Frame)
 	}
 }
 
@@ -289,7 +289,7 @@ func (f *Flow) peerUnseen(s Side, x *Segment) {
 	p.spokeUnseen()
 	f.rewalk(s.Peer(), "", x.Frame)
 	if p.hasFIN && !p.finSeen && p.fin.Add(1).Less(x.Ack) {
-		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %d acknowledges more than that", x.Frame))
+		f.denyFIN(s.Peer(), x, fmt.Sprintf("frame %s acknowledges more than that", FrameText(x.Frame)))
 	}
 	one := x.Ack == p.nxt.Add(1) && p.nxt == p.contig && !p.hasFIN && !p.partial && !p.loose
 	alive := p.loose && x.Ack == p.nxt.Add(1) // its only segment was a keep-alive, one below
@@ -380,7 +380,7 @@ func (f *Flow) finAfter(s Side, own int, x *Segment) {
 		return
 	}
 	e.moveTo(last, own)
-	f.rewalk(s, fmt.Sprintf("the peer's FIN had come before, as frame %d shows", x.Frame), x.Frame)
+	f.rewalk(s, fmt.Sprintf("the peer's FIN had come before, as frame %s shows", FrameText(x.Frame)), x.Frame)
 }
 
 // denyFIN takes an assumed FIN of side s back.
@@ -413,7 +413,7 @@ func (f *Flow) resolveDoubt(s Side, x *Segment) {
 	}
 	denied := e.hasFIN && !e.finSeen && e.fin.Less(x.end()) && x.Len > 0
 	if denied {
-		f.denyFIN(s, x, fmt.Sprintf("its sender goes on in frame %d", x.Frame))
+		f.denyFIN(s, x, fmt.Sprintf("its sender goes on in frame %s", FrameText(x.Frame)))
 	}
 	if !e.mayHaveFIN && !denied {
 		return

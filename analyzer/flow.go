@@ -51,11 +51,13 @@ func (t *Transition) Certain() bool {
 }
 
 // Key names an address and port pair, the lower endpoint first, so that both
-// directions of a connection have one key. It is comparable and holds no
-// pointer.
+// directions of a connection have one key. The same pair in another VLAN or
+// tunnel is another one: customers' networks overlap. It is comparable and
+// holds no pointer.
 type Key struct {
 	Addr [2]Addr
 	Port [2]uint16
+	Path uint32 // Segment.Path
 }
 
 // HandshakeResult says how the opening went.

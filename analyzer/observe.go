@@ -148,7 +148,7 @@ func (f *Flow) challengeACK(s Side, x *Segment, facts Facts) Facts {
 func (f *Flow) dropRST(s Side, on Event, x *Segment) {
 	e := &f.Sides[s]
 	if i := e.find(on); i >= 0 && e.inbox[i].hold == holdEnd {
-		f.remove(s, i, fmt.Sprintf("frame %d does not obey it", x.Frame), x.Frame)
+		f.remove(s, i, fmt.Sprintf("frame %s does not obey it", FrameText(x.Frame)), x.Frame)
 	}
 }
 

@@ -107,31 +107,31 @@ func (f *Flow) disproves(s Side, in *input, x *Segment, repeats bool) string {
 	switch in.on {
 	case RcvRST:
 		if late && x.Flags&RST == 0 {
-			return fmt.Sprintf("the side goes on in frame %d, %s after the RST passed", x.Frame, since(gap))
+			return fmt.Sprintf("the side goes on in frame %s, %s after the RST passed", FrameText(x.Frame), since(gap))
 		}
 	case SndRST:
 		if x.Flags&(SYN|RST) == 0 && f.newerThan(s, in, x, late) {
-			return fmt.Sprintf("the side that the RST names goes on in frame %d, %s after it", x.Frame, since(gap))
+			return fmt.Sprintf("the side that the RST names goes on in frame %s, %s after it", FrameText(x.Frame), since(gap))
 		}
 	case RcvACKofSYN:
 		if late && syn && ack && x.Seq == e.isn {
-			return fmt.Sprintf("SYN+ACK sent again in frame %d, %s after the ACK passed", x.Frame, since(gap))
+			return fmt.Sprintf("SYN+ACK sent again in frame %s, %s after the ACK passed", FrameText(x.Frame), since(gap))
 		}
 	case RcvSYNACK, RcvICMP:
 		if late && syn && !ack {
-			return fmt.Sprintf("SYN sent again in frame %d, %s after the answer passed", x.Frame, since(gap))
+			return fmt.Sprintf("SYN sent again in frame %s, %s after the answer passed", FrameText(x.Frame), since(gap))
 		}
 	case RcvACKofFIN:
 		if late && repeats && e.hasFIN && x.occupies() && x.Seq.LessEq(e.fin) {
-			return fmt.Sprintf("FIN sent again in frame %d, %s after the ACK passed", x.Frame, since(gap))
+			return fmt.Sprintf("FIN sent again in frame %s, %s after the ACK passed", FrameText(x.Frame), since(gap))
 		}
 	case RcvFIN:
 		if late && in.basis != Assumed && ack && x.Ack.Less(in.end) && x.Flags&RST == 0 {
-			return fmt.Sprintf("still acknowledges less in frame %d, %s after the FIN passed", x.Frame, since(gap))
+			return fmt.Sprintf("still acknowledges less in frame %s, %s after the FIN passed", FrameText(x.Frame), since(gap))
 		}
 	case Timeout:
 		if x.Flags&RST == 0 {
-			return fmt.Sprintf("the side goes on in frame %d", x.Frame)
+			return fmt.Sprintf("the side goes on in frame %s", FrameText(x.Frame))
 		}
 	}
 	return ""

@@ -14,6 +14,7 @@ type tracked struct {
 	probe                             Flags // of the first segment, when it had none of ACK, SYN and RST
 	resets                            [2]resetMarks
 
+	mirrors           []Key // on other paths, that repeat its segments
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered
 	challenged        bool  // older goes on all the same

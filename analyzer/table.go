@@ -91,6 +91,7 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	t.number++
 	f.reuse = t.flows[k] != nil
 	t.flows[k] = f
+	t.enterPath(k)
 	f.list, f.queued = listOpen, t.now
 	if x.Flags&(SYN|RST|ACK) == 0 {
 		f.list = listClosed // it opens nothing
@@ -212,6 +213,7 @@ func (t *Tracker) finish(f *Flow) {
 	t.lists[f.list].remove(f)
 	if t.flows[f.Key] == f {
 		delete(t.flows, f.Key)
+		t.leavePath(f)
 	}
 	t.remember(f)
 	f.Now = t.now
@@ -244,8 +246,8 @@ func (t *Tracker) remember(f *Flow) {
 
 // reset empties a flow for its next use and keeps the memory of its lists.
 func (f *Flow) reset() {
-	transitions, findings, remarks := f.Transitions[:0], f.Findings[:0], f.Remarks[:0]
+	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
-	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks}
+	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, tracked: tracked{mirrors: mirrors}}
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
 }

@@ -66,7 +66,9 @@ type Tracker struct {
 	lists     [numLists]list
 	free      []*Flow
 	listeners map[listener]struct{}
-	now       int64 // the highest capture time seen
+	paths     map[Key]uint32 // of the flows on a path: by the pair, the first
+	mirrors   map[Key]Key    // pairs on a path that repeat those of another
+	now       int64          // the highest capture time seen
 	number    int
 	totals    Totals
 	step      Step
@@ -96,7 +98,8 @@ func New(cfg Config) *Tracker {
 		cfg.Detectors = Detectors
 	}
 	t := &Tracker{cfg: cfg, number: cfg.FirstNumber,
-		flows: make(map[Key]*Flow), listeners: make(map[listener]struct{})}
+		flows: make(map[Key]*Flow), listeners: make(map[listener]struct{}),
+		paths: make(map[Key]uint32), mirrors: make(map[Key]Key)}
 	for _, d := range cfg.Detectors {
 		t.wants |= d.Wants
 	}
@@ -116,18 +119,18 @@ func (t *Tracker) Totals() Totals {
 
 // KeyOf returns the key of a segment's flow and the side that sent it.
 func KeyOf(x *Segment) (Key, Side) {
-	return keyOf(x.Src, x.Dst, x.SrcPort, x.DstPort)
+	return keyOf(x.Src, x.Dst, x.SrcPort, x.DstPort, x.Path)
 }
 
-func keyOf(src, dst Addr, sport, dport uint16) (k Key, s Side) {
+func keyOf(src, dst Addr, sport, dport uint16, path uint32) (k Key, s Side) {
 	c := slices.Compare(src[:], dst[:])
 	if c == 0 {
 		c = cmp.Compare(sport, dport)
 	}
 	if c <= 0 {
-		return Key{[2]Addr{src, dst}, [2]uint16{sport, dport}}, 0
+		return Key{[2]Addr{src, dst}, [2]uint16{sport, dport}, path}, 0
 	}
-	return Key{[2]Addr{dst, src}, [2]uint16{dport, sport}}, 1
+	return Key{[2]Addr{dst, src}, [2]uint16{dport, sport}, path}, 1
 }
 
 // self reports whether one socket is both ends: connected to itself, by a
@@ -142,7 +145,13 @@ func (t *Tracker) Observe(x *Segment) {
 	}
 	t.Advance(x.Time)
 	k, s := KeyOf(x)
-	f := t.choose(t.flows[k], k, s, x)
+	f := t.flows[k]
+	if f == nil {
+		if f = t.mirrored(k, s, x); f != nil {
+			k = f.Key
+		}
+	}
+	f = t.choose(f, k, s, x)
 	if f == nil {
 		t.totals.Strays++
 		return
@@ -229,8 +238,11 @@ func (e *Endpoint) relative(n Seq) uint32 {
 // flow.
 func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
-	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort)
+	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
 	f := t.flows[k]
+	if f == nil {
+		f = t.flows[k.plain()] // a router on the way knows no tunnel
+	}
 	if f == nil {
 		return
 	}

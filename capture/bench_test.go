@@ -79,7 +79,7 @@ func BenchmarkDecodeTwoVLANs(b *testing.B) {
 }
 
 func benchDecode(b *testing.B, frames ...[]byte) {
-	s := &stream{}
+	s := &stream{d: decoder{links: &linkTable{}}}
 	in := port{link: linkTypeOf(1)}
 	var p Packet
 	b.ReportAllocs()

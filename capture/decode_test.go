@@ -12,7 +12,7 @@ import (
 // decodeOne decodes one frame of which wire octets were on the wire, and writes
 // what came out on one line.
 func decodeOne(linkType uint16, data []byte, wire int) string {
-	s := &stream{}
+	s := &stream{d: decoder{links: &linkTable{}}}
 	// A slice that ends where the frame does: what reads on panics here,
 	// though in a window it would not.
 	data = data[:len(data):len(data)]

@@ -140,7 +140,7 @@ func checkOracle(t *testing.T, link uint16, data []byte, wire int) {
 	if want == nil || !plain {
 		return
 	}
-	s := &stream{}
+	s := &stream{d: decoder{links: &linkTable{}}}
 	var p Packet
 	reason := s.d.decode(s.begin(&port{link: linkTypeOf(link)}, data, uint32(wire), 0), &p)
 	switch reason {
@@ -163,7 +163,7 @@ func checkOracle(t *testing.T, link uint16, data []byte, wire int) {
 
 // decodeInWindow is decodeOne with other bytes behind the frame's.
 func decodeInWindow(link uint16, data []byte, wire int) string {
-	s := &stream{}
+	s := &stream{d: decoder{links: &linkTable{}}}
 	window := join(data, bytes.Repeat([]byte{0xa5}, 300))
 	before := bytes.Clone(window)
 	var p Packet

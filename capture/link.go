@@ -145,7 +145,7 @@ func (f *frame) short(n int, malformed Reason) Reason {
 type decoder struct {
 	frame       frame // the current one; here so that it is not allocated
 	unreachable bool  // the last packet delivered was an ICMP error
-	links       linkTable
+	links       *linkTable
 }
 
 // decode fills p from a frame, or says why the frame is passed over.

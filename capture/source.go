@@ -21,6 +21,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -85,7 +86,13 @@ type Options struct {
 	// one VLAN for each direction, and IgnoreTunnel tunnels. Links has both all
 	// the same.
 	IgnoreVLAN, IgnoreTunnel bool
+
+	links *linkTable // of the sources that are read together
+	look  bool       // Next ends with errLooked behind the first frame that has a time
 }
+
+// errLooked ends a source of which the time of the first frame was wanted.
+var errLooked = errors.New("looked at")
 
 // Stats counts what a source has met.
 type Stats struct {
@@ -170,6 +177,7 @@ type stream struct {
 	stats  Stats
 	prev   int64 // time of the frame before
 	timed  bool  // there was one with a time
+	look   bool  // it is all that is wanted
 	at     int64 // byte at which the record at hand begins
 	flaw   flaw
 	size   int64
@@ -234,6 +242,9 @@ func (s *stream) clock(time int64) {
 	if !s.timed {
 		s.timed = true
 		st.FirstTime, st.LastTime, s.prev = time, time, time
+		if s.look {
+			s.err = errLooked
+		}
 	}
 	if time < s.prev {
 		st.TimeBackwards++
@@ -320,7 +331,10 @@ func newStream(r io.Reader, name string, o Options) *stream {
 	if o.Window > 0 {
 		size = max(o.Window, minWindow)
 	}
-	s := &stream{stats: Stats{Name: name}}
+	s := &stream{stats: Stats{Name: name}, look: o.look}
+	if s.d.links = o.links; s.d.links == nil {
+		s.d.links = &linkTable{}
+	}
 	s.d.links.ignoreVLAN, s.d.links.ignoreTunnel = o.IgnoreVLAN, o.IgnoreTunnel
 	s.w.r = r
 	s.w.buf = make([]byte, size)

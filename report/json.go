@@ -175,8 +175,8 @@ func appendFlow(b []byte, f *analyzer.Flow, o Origin) []byte {
 	b = appendLink(b, &o.Link)
 	b = appendTime(append(b, `,"start":`...), f.Start)
 	b = appendTime(append(b, `,"end":`...), f.End)
-	b = appendCount(b, `,"first_frame":`, f.FirstFrame)
-	b = appendCount(b, `,"last_frame":`, f.LastFrame)
+	b = appendFrame(b, `,"first_frame":`, `,"first_capture":`, f.FirstFrame)
+	b = appendFrame(b, `,"last_frame":`, `,"last_capture":`, f.LastFrame)
 	b = appendCount(b, `,"frames":`, f.Frames)
 	b = append(b, `,"state":{"client":"`...)
 	b = append(b, f.Sides[client].State.String()...)
@@ -201,6 +201,40 @@ func appendFlow(b []byte, f *analyzer.Flow, o Origin) []byte {
 
 func appendCount(b []byte, name string, n uint64) []byte {
 	return strconv.AppendUint(append(b, name...), n, 10)
+}
+
+// appendFrame writes the number of a frame in its capture, and which capture
+// that is where there are several.
+func appendFrame(b []byte, name, capture string, n uint64) []byte {
+	of, frame := analyzer.SplitFrame(n)
+	if b = appendCount(b, name, frame); of > 0 {
+		b = appendCount(b, capture, uint64(of))
+	}
+	return b
+}
+
+// appendFrames does the same for a list of frames: a list for each.
+func appendFrames(b []byte, list []uint64) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	sep := `,"frames":[`
+	for _, n := range list {
+		_, frame := analyzer.SplitFrame(n)
+		b = appendCount(b, sep, frame)
+		sep = ","
+	}
+	b = append(b, ']')
+	if of, _ := analyzer.SplitFrame(list[0]); of == 0 {
+		return b
+	}
+	sep = `,"captures":[`
+	for _, n := range list {
+		of, _ := analyzer.SplitFrame(n)
+		b = appendCount(b, sep, uint64(of))
+		sep = ","
+	}
+	return append(b, ']')
 }
 
 // appendKnown writes a duration unless it is negative: not known.
@@ -293,7 +327,7 @@ func appendTransitions(b []byte, f *analyzer.Flow) []byte {
 		b = append(append(b, `{"side":"`...), sideName(f, t.Side)...)
 		b = appendTime(append(b, `","t":`...), t.Time)
 		if t.Frame != 0 {
-			b = appendCount(b, `,"frame":`, t.Frame)
+			b = appendFrame(b, `,"frame":`, `,"capture":`, t.Frame)
 		}
 		b = append(append(b, `,"from":"`...), t.From.String()...)
 		b = append(append(b, `","to":"`...), t.To.String()...)
@@ -302,13 +336,13 @@ func appendTransitions(b []byte, f *analyzer.Flow) []byte {
 		b = append(b, '"')
 		if t.ConfirmedFrame != 0 {
 			b = appendTime(append(b, `,"confirmed_at":`...), t.ConfirmedAt)
-			b = appendCount(b, `,"confirmed_frame":`, t.ConfirmedFrame)
+			b = appendFrame(b, `,"confirmed_frame":`, `,"confirmed_capture":`, t.ConfirmedFrame)
 		}
 		if t.Withdrawn != "" {
 			b = appendString(append(b, `,"withdrawn":`...), t.Withdrawn)
 		}
 		if t.WithdrawnFrame != 0 {
-			b = appendCount(b, `,"withdrawn_frame":`, t.WithdrawnFrame)
+			b = appendFrame(b, `,"withdrawn_frame":`, `,"withdrawn_capture":`, t.WithdrawnFrame)
 		}
 		b = append(b, '}')
 	}
@@ -406,18 +440,9 @@ func appendFinding(b []byte, f *analyzer.Flow, n *analyzer.Finding) []byte {
 		b = appendTime(append(b, `,"last":`...), n.Last)
 	}
 	if n.Frame != 0 {
-		b = appendCount(b, `,"frame":`, n.Frame)
+		b = appendFrame(b, `,"frame":`, `,"capture":`, n.Frame)
 	}
-	for i, frame := range n.Frames {
-		sep := ","
-		if i == 0 {
-			sep = `,"frames":[`
-		}
-		b = appendCount(b, sep, frame)
-		if i == len(n.Frames)-1 {
-			b = append(b, ']')
-		}
-	}
+	b = appendFrames(b, n.Frames)
 	if n.For > 0 {
 		b = appendSeconds(append(b, `,"for":`...), n.For)
 	}

@@ -18,7 +18,7 @@ func toRecord(f *analyzer.Flow, o Origin) *Flow {
 	rec := &Flow{
 		Type: "flow", Schema: Schema, Flow: f.Number, File: Text(o.File), Client: toPeer(f, c), Server: toPeer(f, s),
 		Roles: "observed", Start: Time(f.Start), End: Time(f.End),
-		FirstFrame: f.FirstFrame, LastFrame: f.LastFrame, Frames: f.Frames,
+		Frames:      f.Frames,
 		State:       States{f.Sides[c].State.String(), f.Sides[s].State.String()},
 		Basis:       Bases{f.Sides[c].Basis.String(), f.Sides[s].Basis.String()},
 		Transitions: []Transition{}, Findings: []Finding{},
@@ -31,6 +31,8 @@ func toRecord(f *analyzer.Flow, o Origin) *Flow {
 		},
 		Close: Close{Result: f.Close.Result.String(), ActiveCloser: sideName(f, f.Close.ActiveCloser), By: f.Close.By.String()},
 	}
+	rec.FirstCapture, rec.FirstFrame = analyzer.SplitFrame(f.FirstFrame)
+	rec.LastCapture, rec.LastFrame = analyzer.SplitFrame(f.LastFrame)
 	if f.Guessed {
 		rec.Roles = "guessed"
 	}
@@ -88,19 +90,24 @@ func toOptions(n *analyzer.Negotiated) *SYNOptions {
 }
 
 func toTransition(f *analyzer.Flow, t *analyzer.Transition) Transition {
-	rec := Transition{Side: sideName(f, t.Side), Time: Time(t.Time), Frame: t.Frame, From: t.From.String(), To: t.To.String(),
-		Trigger: t.Trigger.String(), Basis: t.Basis.String(), Withdrawn: Text(t.Withdrawn), WithdrawnFrame: t.WithdrawnFrame}
+	rec := Transition{Side: sideName(f, t.Side), Time: Time(t.Time), From: t.From.String(), To: t.To.String(),
+		Trigger: t.Trigger.String(), Basis: t.Basis.String(), Withdrawn: Text(t.Withdrawn)}
+	rec.Capture, rec.Frame = analyzer.SplitFrame(t.Frame)
+	rec.WithdrawnCapture, rec.WithdrawnFrame = analyzer.SplitFrame(t.WithdrawnFrame)
 	if t.ConfirmedFrame != 0 {
 		at := Time(t.ConfirmedAt)
-		rec.ConfirmedAt, rec.ConfirmedFrame = &at, t.ConfirmedFrame
+		rec.ConfirmedAt = &at
+		rec.ConfirmedCapture, rec.ConfirmedFrame = analyzer.SplitFrame(t.ConfirmedFrame)
 	}
 	return rec
 }
 
 func toFinding(f *analyzer.Flow, n *analyzer.Finding) Finding {
 	rec := Finding{Name: n.Detector.Name, Severity: n.Severity.String(), Side: sideName(f, n.Side), At: Time(n.At),
-		Frame: n.Frame, Frames: n.Frames, Count: max(n.Count, 1), Pending: n.Pending, Evidence: Text(n.Evidence), Doubt: Text(n.Doubt),
+		Count: max(n.Count, 1), Pending: n.Pending, Evidence: Text(n.Evidence), Doubt: Text(n.Doubt),
 		Cause: Text(n.Detector.Cause), Next: Text(n.Next), Reference: Text(n.Detector.Reference)}
+	rec.Capture, rec.Frame = analyzer.SplitFrame(n.Frame)
+	rec.Frames, rec.Captures = splitFrames(n.Frames)
 	if n.Last > n.At {
 		last := Time(n.Last)
 		rec.Last = &last

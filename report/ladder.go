@@ -22,7 +22,7 @@ import (
 // what was withdrawn and found.
 type Ladder struct {
 	steps  []rung
-	asides []rung // by frame
+	asides []rung // in their order
 }
 
 // rung is what the picture needs of a step.
@@ -59,17 +59,30 @@ func newRung(s *analyzer.Step) rung {
 func (l *Ladder) settle(f *analyzer.Flow) {
 	for _, a := range l.asides {
 		r := f.Remark(analyzer.FactSYNInWindow, a.from)
-		if r == nil || a.frame < r.Frame || a.frame > r.LastFrame || !a.flags.Has(analyzer.SYN) {
+		if r == nil || a.before(r.Frame, r.First) || a.after(r.LastFrame, r.Last) || !a.flags.Has(analyzer.SYN) {
 			continue
 		}
-		at, there := slices.BinarySearchFunc(l.steps, a.frame, func(s rung, frame uint64) int { return cmp.Compare(s.frame, frame) })
-		if there || at == 0 {
+		at := slices.IndexFunc(l.steps, func(s rung) bool { return !a.after(s.frame, s.time) })
+		if at < 0 {
+			at = len(l.steps)
+		}
+		if at == 0 || at < len(l.steps) && l.steps[at].frame == a.frame {
 			continue
 		}
 		a.state, a.basis = l.steps[at-1].state, l.steps[at-1].basis // it moved nothing
 		l.steps = slices.Insert(l.steps, at, a)
 	}
 	l.asides = nil
+}
+
+// before and after say where a rung stands to a frame of which the time is
+// known.
+func (r *rung) before(frame uint64, at int64) bool {
+	return analyzer.CompareFrames(r.frame, r.time, frame, at) < 0
+}
+
+func (r *rung) after(frame uint64, at int64) bool {
+	return analyzer.CompareFrames(r.frame, r.time, frame, at) > 0
 }
 
 // ladderWriter is one drawing of a Ladder.
@@ -86,7 +99,14 @@ type ladderWriter struct {
 	basis    [2]analyzer.Basis
 	marks    [3]bool                // bases met
 	others   []*analyzer.Transition // what no segment made: timers, ICMP errors
-	findings []*analyzer.Finding
+	findings []placed
+	captures []string // their names, where there are several
+}
+
+// placed is a finding and the step below which it stands.
+type placed struct {
+	*analyzer.Finding
+	step int
 }
 
 // stateWidth holds the longest state and its mark.
@@ -95,7 +115,7 @@ const stateWidth = len("SYN_RECEIVED?")
 // Write draws the flow that the steps are of.
 func (l *Ladder) Write(w io.Writer, f *analyzer.Flow, o Options) error {
 	d := l.writer(w, f, o)
-	d.header(o.origin(f))
+	d.header(o.origin(f), l.steps)
 	d.rungs(l)
 	d.states()
 	return d.out.Flush()
@@ -112,29 +132,34 @@ func (l *Ladder) WriteBare(w io.Writer, f *analyzer.Flow, width int) error {
 }
 
 func (l *Ladder) writer(w io.Writer, f *analyzer.Flow, o Options) *ladderWriter {
-	d := &ladderWriter{out: bufio.NewWriter(w), p: newPainter(o.Color), f: f, width: o.Width}
+	d := &ladderWriter{out: bufio.NewWriter(w), p: newPainter(o.Color), f: f, width: o.Width, captures: o.Captures}
 	if d.width <= 0 {
 		d.width = 100
 	}
 	d.timeWidth = max(len(seconds(f.Now-f.Start)), len("TIME"))
-	d.frameWidth = max(len(strconv.FormatUint(f.LastFrame, 10)), len("FRAME"))
+	l.settle(f)
+	d.frameWidth = max(len(frameLabel(f.LastFrame)), len("FRAME"))
+	if o.Captures != nil {
+		for i := range l.steps {
+			d.frameWidth = max(d.frameWidth, len(frameLabel(l.steps[i].frame)))
+		}
+	}
 	// Time, frame, both states, both lifelines and what stands between them.
 	d.arrow = min(max(d.width-d.timeWidth-d.frameWidth-2*stateWidth-9, 20), 46)
-	l.settle(f)
-	d.collect()
+	d.collect(l.steps)
 	return d
 }
 
 // rungs draws the steps, and where they lead.
 func (d *ladderWriter) rungs(l *Ladder) {
 	for i := range l.steps {
-		d.step(&l.steps[i])
+		d.step(i, &l.steps[i])
 	}
 	d.end()
 }
 
 // collect gathers what has to be put in between the steps.
-func (d *ladderWriter) collect() {
+func (d *ladderWriter) collect(steps []rung) {
 	for i := range d.f.Transitions {
 		t := &d.f.Transitions[i]
 		if t.Trigger == analyzer.Timeout || t.Trigger == analyzer.RcvICMP {
@@ -143,15 +168,57 @@ func (d *ladderWriter) collect() {
 	}
 	slices.SortStableFunc(d.others, func(a, b *analyzer.Transition) int { return cmp.Compare(a.Time, b.Time) })
 	for i := range d.f.Findings {
-		d.findings = append(d.findings, &d.f.Findings[i])
+		d.findings = append(d.findings, place(&d.f.Findings[i], steps))
 	}
-	slices.SortStableFunc(d.findings, func(a, b *analyzer.Finding) int { return cmp.Compare(a.Frame, b.Frame) })
+	slices.SortStableFunc(d.findings, func(a, b placed) int {
+		if order := cmp.Compare(a.step, b.step); order != 0 {
+			return order
+		}
+		return analyzer.CompareFrames(a.Frame, a.At, b.Frame, b.At)
+	})
 	for i := range d.f.Sides {
 		d.state[i] = analyzer.NumStates // none: the first line shows both as new
 	}
 }
 
-func (d *ladderWriter) header(o Origin) {
+// place puts a finding below the step of its first frame.
+func place(n *analyzer.Finding, steps []rung) placed {
+	at := slices.IndexFunc(steps, func(r rung) bool { return r.frame == n.Frame })
+	if at < 0 {
+		at = slices.IndexFunc(steps, func(r rung) bool { return r.after(n.Frame, n.At) })
+	}
+	if at < 0 {
+		at = len(steps)
+	}
+	return placed{n, at}
+}
+
+// frameLabel is the number of a frame in its column: 2:12 is frame 12 of
+// capture 2.
+func frameLabel(n uint64) string {
+	of, frame := analyzer.SplitFrame(n)
+	text := strconv.FormatUint(frame, 10)
+	if of > 0 {
+		text = strconv.Itoa(of) + ":" + text
+	}
+	return text
+}
+
+// captureNames lists the captures that the steps are in.
+func (d *ladderWriter) captureNames(steps []rung) string {
+	var list []string
+	seen := map[int]bool{}
+	for i := range steps {
+		of, _ := analyzer.SplitFrame(steps[i].frame)
+		if of > 0 && of <= len(d.captures) && !seen[of] {
+			seen[of] = true
+			list = append(list, strconv.Itoa(of)+" "+Clean(d.captures[of-1]))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func (d *ladderWriter) header(o Origin, steps []rung) {
 	f := d.f
 	text := "flow " + strconv.Itoa(f.Number) + ": " + f.Addr(f.Client).String() + " > " + f.Addr(f.Server()).String()
 	fmt.Fprintln(d.out, d.p.head(text))
@@ -176,6 +243,9 @@ func (d *ladderWriter) header(o Origin) {
 		words = append(words, "address pair taken over by flow "+strconv.Itoa(f.ReplacedBy))
 	}
 	line()
+	if names := d.captureNames(steps); names != "" {
+		Wrap(d.out, "captures: ", names, d.width)
+	}
 	fmt.Fprintln(d.out)
 	d.columns()
 }
@@ -189,13 +259,13 @@ func (d *ladderWriter) columns() {
 
 // step draws one segment, what happened before it without one, and the
 // remarks that belong to it.
-func (d *ladderWriter) step(r *rung) {
+func (d *ladderWriter) step(i int, r *rung) {
 	for len(d.others) > 0 && d.others[0].Time <= r.time {
 		d.other()
 	}
-	d.line(r.time, strconv.FormatUint(r.frame, 10), d.drawArrow(r), r.state, r.basis)
+	d.line(r.time, frameLabel(r.frame), d.drawArrow(r), r.state, r.basis)
 	d.remarks(r)
-	for len(d.findings) > 0 && d.findings[0].Frame <= r.frame {
+	for len(d.findings) > 0 && d.findings[0].step <= i {
 		d.finding()
 	}
 }
@@ -278,11 +348,11 @@ func (d *ladderWriter) remarks(r *rung) {
 		switch {
 		case t.Withdrawn == "":
 		case t.WithdrawnFrame == r.frame:
-			d.remark("└ ", "takes back the "+move+" of frame "+strconv.FormatUint(t.Frame, 10)+": "+Clean(t.Withdrawn))
+			d.remark("└ ", "takes back the "+move+" of frame "+analyzer.FrameText(t.Frame)+": "+Clean(t.Withdrawn))
 		case t.Frame == r.frame:
 			text := "the " + move + " is taken back later"
 			if t.WithdrawnFrame != 0 {
-				text += ", in frame " + strconv.FormatUint(t.WithdrawnFrame, 10)
+				text += ", in frame " + analyzer.FrameText(t.WithdrawnFrame)
 			} else {
 				text += ": " + Clean(t.Withdrawn)
 			}
@@ -305,7 +375,7 @@ func (d *ladderWriter) other() {
 	state[t.Side], basis[t.Side] = t.To, t.Basis
 	frame := "-"
 	if t.Frame != 0 {
-		frame = strconv.FormatUint(t.Frame, 10)
+		frame = frameLabel(t.Frame)
 	}
 	d.line(t.Time, frame, center(t.Trigger.String(), d.arrow), state, basis)
 }
@@ -358,6 +428,9 @@ func (d *ladderWriter) states() {
 
 func (d *ladderWriter) legend() string {
 	list := []string{"● state changed; S syn, F fin, R rst, P push, . ack; numbers count from the ISN"}
+	if d.captures != nil {
+		list = append(list, "FRAME 2:12 is frame 12 of capture 2")
+	}
 	if d.marks[analyzer.Inferred] {
 		list = append(list, "? inferred: its cause passed the tap, the side has not proved it yet")
 	}

@@ -7,28 +7,30 @@ package report
 
 // Flow is one flow, as interface.md shows it.
 type Flow struct {
-	Type        string       `json:"type" enum:"flow" doc:"what this object is"`
-	Schema      string       `json:"schema" enum:"tcpflow-states/1" doc:"version of this schema"`
-	Flow        int          `json:"flow" doc:"number of the flow in this output, from 0, in the order of first frames"`
-	File        Text         `json:"file,omitzero" doc:"the capture it is in, where several were given"`
-	Client      Peer         `json:"client" doc:"the side that sent the first SYN"`
-	Server      Peer         `json:"server" doc:"the other side"`
-	Roles       string       `json:"roles" enum:"observed,guessed" doc:"whether a SYN shows who is the client"`
-	Link        *Link        `json:"link,omitempty" doc:"where the first frame was seen, as far as the capture says"`
-	Start       Time         `json:"start" doc:"time of the first frame"`
-	End         Time         `json:"end" doc:"time of the last frame"`
-	FirstFrame  uint64       `json:"first_frame" doc:"number of the first frame in its capture, from 1"`
-	LastFrame   uint64       `json:"last_frame" doc:"number of the last frame"`
-	Frames      uint64       `json:"frames" doc:"frames of this flow"`
-	State       States       `json:"state" doc:"state of each side at the end"`
-	Basis       Bases        `json:"basis" doc:"on what evidence each state is claimed"`
-	InState     *InState     `json:"in_state,omitempty" doc:"for how long each side has been in its state"`
-	ReplacedBy  *int         `json:"replaced_by,omitempty" doc:"number of the flow that took over the address pair"`
-	Transitions []Transition `json:"transitions" doc:"every change of state, in order; withdrawn ones stay, marked"`
-	Handshake   Handshake    `json:"handshake" doc:"how the opening went"`
-	Close       Close        `json:"close" doc:"how far the closing went"`
-	Counters    BothCounters `json:"counters" doc:"what each side sent"`
-	Findings    []Finding    `json:"findings" doc:"what is wrong, or worth knowing"`
+	Type         string       `json:"type" enum:"flow" doc:"what this object is"`
+	Schema       string       `json:"schema" enum:"tcpflow-states/1" doc:"version of this schema"`
+	Flow         int          `json:"flow" doc:"number of the flow in this output, from 0, in the order of first frames"`
+	File         Text         `json:"file,omitzero" doc:"the capture it is in, where several were given and each is read for itself (--separate)"`
+	Client       Peer         `json:"client" doc:"the side that sent the first SYN"`
+	Server       Peer         `json:"server" doc:"the other side"`
+	Roles        string       `json:"roles" enum:"observed,guessed" doc:"whether a SYN shows who is the client"`
+	Link         *Link        `json:"link,omitempty" doc:"where the first frame was seen, as far as the capture says"`
+	Start        Time         `json:"start" doc:"time of the first frame"`
+	End          Time         `json:"end" doc:"time of the last frame"`
+	FirstFrame   uint64       `json:"first_frame" doc:"number of the first frame in its capture, from 1"`
+	FirstCapture int          `json:"first_capture,omitzero" doc:"where several captures are read as one: which of them that frame is in, as the number, from 1, of an item of meta.files and summary.files"`
+	LastFrame    uint64       `json:"last_frame" doc:"number of the last frame"`
+	LastCapture  int          `json:"last_capture,omitzero" doc:"which capture that frame is in, as first_capture"`
+	Frames       uint64       `json:"frames" doc:"frames of this flow"`
+	State        States       `json:"state" doc:"state of each side at the end"`
+	Basis        Bases        `json:"basis" doc:"on what evidence each state is claimed"`
+	InState      *InState     `json:"in_state,omitempty" doc:"for how long each side has been in its state"`
+	ReplacedBy   *int         `json:"replaced_by,omitempty" doc:"number of the flow that took over the address pair"`
+	Transitions  []Transition `json:"transitions" doc:"every change of state, in order; withdrawn ones stay, marked"`
+	Handshake    Handshake    `json:"handshake" doc:"how the opening went"`
+	Close        Close        `json:"close" doc:"how far the closing went"`
+	Counters     BothCounters `json:"counters" doc:"what each side sent"`
+	Findings     []Finding    `json:"findings" doc:"what is wrong, or worth knowing"`
 }
 
 // Peer is one side's address.
@@ -64,17 +66,20 @@ type InState struct {
 
 // Transition is one side's change of state.
 type Transition struct {
-	Side           string `json:"side" enum:"client,server" doc:"whose state changed"`
-	Time           Time   `json:"t" doc:"when"`
-	Frame          uint64 `json:"frame,omitzero" doc:"the frame that made it; left out for a timer"`
-	From           string `json:"from" enum:"@state" doc:"state before"`
-	To             string `json:"to" enum:"@state" doc:"state after"`
-	Trigger        string `json:"trigger" enum:"@event" doc:"what happened to the side"`
-	Basis          string `json:"basis" enum:"@basis" doc:"observed: its own segment; inferred: a segment on its way to it; assumed: no segment says so"`
-	ConfirmedAt    *Time  `json:"confirmed_at,omitempty" doc:"when the side's own segment proved it"`
-	ConfirmedFrame uint64 `json:"confirmed_frame,omitzero" doc:"that segment's frame"`
-	Withdrawn      Text   `json:"withdrawn,omitzero" doc:"why it was taken back; it is then no part of the believed history"`
-	WithdrawnFrame uint64 `json:"withdrawn_frame,omitzero" doc:"the frame that disproved it"`
+	Side             string `json:"side" enum:"client,server" doc:"whose state changed"`
+	Time             Time   `json:"t" doc:"when"`
+	Frame            uint64 `json:"frame,omitzero" doc:"the frame that made it; left out for a timer"`
+	Capture          int    `json:"capture,omitzero" doc:"which capture that frame is in, as first_capture of the flow"`
+	From             string `json:"from" enum:"@state" doc:"state before"`
+	To               string `json:"to" enum:"@state" doc:"state after"`
+	Trigger          string `json:"trigger" enum:"@event" doc:"what happened to the side"`
+	Basis            string `json:"basis" enum:"@basis" doc:"observed: its own segment; inferred: a segment on its way to it; assumed: no segment says so"`
+	ConfirmedAt      *Time  `json:"confirmed_at,omitempty" doc:"when the side's own segment proved it"`
+	ConfirmedFrame   uint64 `json:"confirmed_frame,omitzero" doc:"that segment's frame"`
+	ConfirmedCapture int    `json:"confirmed_capture,omitzero" doc:"which capture that frame is in, as first_capture of the flow"`
+	Withdrawn        Text   `json:"withdrawn,omitzero" doc:"why it was taken back; it is then no part of the believed history"`
+	WithdrawnFrame   uint64 `json:"withdrawn_frame,omitzero" doc:"the frame that disproved it"`
+	WithdrawnCapture int    `json:"withdrawn_capture,omitzero" doc:"which capture that frame is in, as first_capture of the flow"`
 }
 
 // Handshake is how the opening went.
@@ -137,7 +142,9 @@ type Finding struct {
 	At        Time     `json:"at" doc:"when it began"`
 	Last      *Time    `json:"last,omitempty" doc:"when it was last seen, where it was seen more than once"`
 	Frame     uint64   `json:"frame,omitzero" doc:"the first frame of the evidence"`
+	Capture   int      `json:"capture,omitzero" doc:"where several captures are read as one: which of them that frame is in, as the number, from 1, of an item of meta.files and summary.files"`
 	Frames    []uint64 `json:"frames,omitempty" doc:"further frames of the evidence"`
+	Captures  []int    `json:"captures,omitempty" doc:"which capture each of these frames is in, as capture"`
 	For       *Seconds `json:"for,omitempty" doc:"how long the condition lasted, s"`
 	Count     int      `json:"count" doc:"how often"`
 	Pending   bool     `json:"pending,omitzero" doc:"the capture ended before the threshold passed"`

@@ -68,13 +68,17 @@ type Options struct {
 	Limit int  // most flows that a table lists; 0: all
 	Flush bool // write each flow out at once: somebody waits for it
 
+	// Captures are the names of the captures that are read as one, in the
+	// order of their numbers; empty for a single one.
+	Captures []string
+
 	// Origin says where a flow was seen; nil: nobody knows.
 	Origin func(*analyzer.Flow) Origin
 }
 
 // Origin is where a flow was seen.
 type Origin struct {
-	File string // empty where there is only one
+	File string // empty where there is only one, or several are read as one
 	Link analyzer.Link
 }
 

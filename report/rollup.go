@@ -179,15 +179,30 @@ func (t *Tally) listAcross() (list []AcrossFinding, leftOut uint64) {
 	return list, uint64(len(t.across) - len(list))
 }
 
+// splitFrames takes numbers of frames apart; captures is nil where there is
+// only one.
+func splitFrames(list []uint64) (frames []uint64, captures []int) {
+	for _, n := range list {
+		of, frame := analyzer.SplitFrame(n)
+		frames = append(frames, frame)
+		if of > 0 {
+			captures = append(captures, of)
+		}
+	}
+	return frames, captures
+}
+
 func toAcross(n *analyzer.Finding) AcrossFinding {
 	a := AcrossFinding{
 		Finding: Finding{
-			Name: n.Detector.Name, Severity: n.Severity.String(), At: Time(n.At), Frame: n.Frame, Frames: n.Frames,
+			Name: n.Detector.Name, Severity: n.Severity.String(), At: Time(n.At),
 			Count: max(n.Count, 1), Pending: n.Pending, Evidence: Text(n.Evidence), Doubt: Text(n.Doubt),
 			Cause: Text(n.Detector.Cause), Next: Text(n.Next), Reference: Text(n.Detector.Reference),
 		},
 		Subject: n.Subject, Flows: n.Flows, FlowCount: n.FlowCount,
 	}
+	a.Capture, a.Frame = analyzer.SplitFrame(n.Frame)
+	a.Frames, a.Captures = splitFrames(n.Frames)
 	if a.Flows == nil {
 		a.Flows = []int{}
 	}

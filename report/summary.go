@@ -15,7 +15,7 @@ type Meta struct {
 	Schema  string      `json:"schema" enum:"tcpflow-states/1" doc:"version of this schema"`
 	Tool    string      `json:"tool" doc:"name of the program"`
 	Version string      `json:"version" doc:"version of the program"`
-	Files   []Text      `json:"files" doc:"the captures, in order"`
+	Files   []Text      `json:"files" doc:"the captures, in the order given"`
 	Options MetaOptions `json:"options" doc:"what was asked for"`
 }
 
@@ -23,6 +23,7 @@ type Meta struct {
 type MetaOptions struct {
 	OS          string             `json:"os" doc:"operating system profile of the timers"`
 	StuckAfter  map[string]Seconds `json:"stuck_after" doc:"for each state, how long a side rests in it, silent, before it counts as stuck, s"`
+	Separate    bool               `json:"separate,omitzero" doc:"several captures are read each for itself, not as one"`
 	MaxFlows    int                `json:"max_flows" doc:"most flows held at once"`
 	Flow        []int              `json:"flow,omitempty" doc:"only these flow numbers"`
 	Host        []string           `json:"host,omitempty" doc:"only flows of these addresses"`
@@ -41,7 +42,7 @@ type Summary struct {
 	ICMPErrors uint64       `json:"icmp_errors" doc:"ICMP errors about TCP among them"`
 	Skipped    Counts       `json:"skipped" doc:"all other frames, by reason"`
 	Errors     []Text       `json:"errors" doc:"why captures were not read, not to their end, or what is wrong with them all the same"`
-	Files      []File       `json:"files" doc:"the captures, in order"`
+	Files      []File       `json:"files" doc:"the captures, in the order given"`
 	Flows      FlowCounts   `json:"flows" doc:"how many flows"`
 	States     StateCounts  `json:"states" doc:"sides by their state at the end, of the selected flows"`
 	Handshakes Counts       `json:"handshakes" doc:"selected flows by handshake result"`
@@ -67,12 +68,12 @@ type File struct {
 	Skipped       Counts `json:"skipped" doc:"all other frames, by reason"`
 	First         *Time  `json:"first,omitempty" doc:"time of the earliest frame"`
 	Last          *Time  `json:"last,omitempty" doc:"time of the latest frame"`
-	Duplicates    uint64 `json:"capture_duplicates" doc:"segments that the capture has twice"`
+	Duplicates    uint64 `json:"capture_duplicates" doc:"segments that the capture has twice, or that another one read with it as one has too"`
 	Truncated     uint64 `json:"truncated_frames" doc:"frames of which the snap length cut a part"`
 	TimeBackwards uint64 `json:"time_backwards" doc:"frames older than the one before them"`
 	Dropped       uint64 `json:"dropped_frames" doc:"frames that the capturing program says it lost"`
 	Strays        uint64 `json:"stray_segments" doc:"segments that belong to no flow: lone RSTs"`
-	Evicted       uint64 `json:"evicted_flows" doc:"flows reported early because too many were open"`
+	Evicted       uint64 `json:"evicted_flows" doc:"flows reported early because too many were open when a segment of this capture came"`
 	Error         Text   `json:"error,omitzero" doc:"why it was not read, not to its end, or what is wrong with it all the same: empty records, time running backwards"`
 }
 

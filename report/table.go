@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,7 @@ type row struct {
 	start    int64
 	duration int64
 	frames   uint64
+	captures [2]int // that the first and the last frame are in; 0 for a single one
 	hs       analyzer.Handshake
 	close    analyzer.Close
 	closer   string
@@ -130,6 +132,8 @@ func (r *tableRenderer) newRow(f *analyzer.Flow) row {
 		hs: f.Handshake, close: f.Close, closer: sideName(f, f.Close.ActiveCloser),
 		replaced: f.ReplacedBy, worst: -1,
 	}
+	w.captures[0], _ = analyzer.SplitFrame(f.FirstFrame)
+	w.captures[1], _ = analyzer.SplitFrame(f.LastFrame)
 	for i, s := range [...]analyzer.Side{f.Client, f.Server()} {
 		e := &f.Sides[s]
 		w.side[i] = sideRow{f.Addr(s).String(), marked(e.State, e.Basis), f.InState(s), e.Counters}
@@ -188,6 +192,7 @@ func compareExamples(a, b example) int {
 
 func (r *tableRenderer) Close(s *Summary) error {
 	out := bufio.NewWriter(r.w)
+	r.trim()
 	r.writeFiles(out, s)
 	r.writeTotals(out, s)
 	if s.Flows.Selected > 0 {
@@ -216,11 +221,58 @@ func (r *tableRenderer) writeFiles(out io.Writer, s *Summary) {
 		text := plural(int(s.Frames), "frame") + ", " + plural(int(s.Segments), "TCP segment")
 		r.writeItem(out, "", r.p.head(plural(len(s.Files), "capture"))+": "+text+skipped(s.Skipped))
 	}
+	named := r.named(s)
 	for i := range s.Files {
-		if f := &s.Files[i]; len(s.Files) <= fewFiles || f.Error != "" || defects(f) != "" {
-			r.writeFile(out, f)
+		f := &s.Files[i]
+		switch {
+		case len(s.Files) <= fewFiles, f.Error != "", defects(f) != "":
+			r.writeFile(out, r.label(i), f)
+		case named[i+1]:
+			r.writeItem(out, "", r.label(i)+r.p.head(Clean(string(f.Name))))
 		}
 	}
+}
+
+// label is what frames call a capture where several are read as one.
+func (r *tableRenderer) label(i int) string {
+	if len(r.o.Captures) == 0 {
+		return ""
+	}
+	return "capture " + strconv.Itoa(i+1) + ": "
+}
+
+// ofCapture is how analyzer.FrameText says which capture a frame is in.
+var ofCapture = regexp.MustCompile(` of capture (\d+)\b`)
+
+// named are the numbers of the captures that the report goes on to name.
+func (r *tableRenderer) named(s *Summary) map[int]bool {
+	named := map[int]bool{}
+	if len(r.o.Captures) == 0 {
+		return named
+	}
+	add := func(text string) {
+		for _, m := range ofCapture.FindAllStringSubmatch(text, -1) {
+			n, _ := strconv.Atoi(m[1])
+			named[n] = true
+		}
+	}
+	for _, g := range r.findings {
+		for i := range g.first {
+			add(g.first[i].f.Evidence)
+			add(g.first[i].f.Doubt)
+		}
+	}
+	for i := range s.Across {
+		add(string(s.Across[i].Evidence))
+	}
+	if r.wide {
+		for i := range r.rows {
+			for _, n := range r.rows[i].captures {
+				named[n] = true
+			}
+		}
+	}
+	return named
 }
 
 // skipped says what was passed over.
@@ -240,8 +292,8 @@ func skipped(c Counts) string {
 
 // writeFile says what was read, and what is wrong with the capture: that
 // comes first, since all else rests on it.
-func (r *tableRenderer) writeFile(out io.Writer, f *File) {
-	name := r.p.head(Clean(string(f.Name)))
+func (r *tableRenderer) writeFile(out io.Writer, label string, f *File) {
+	name := label + r.p.head(Clean(string(f.Name)))
 	if f.Format == "" {
 		fmt.Fprintf(out, "%s: %s\n", name, r.p.of(analyzer.Error, "not read"))
 		return

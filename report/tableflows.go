@@ -12,7 +12,6 @@ import (
 // writeFlows writes the table of flows: a line for each where that fits, two
 // (the client's and the server's) where the terminal is narrow.
 func (r *tableRenderer) writeFlows(out io.Writer, s *Summary) error {
-	r.trim()
 	if len(r.rows) == 0 {
 		r.writeNothing(out, s)
 		return nil
@@ -159,7 +158,7 @@ func (r *tableRenderer) stackedGrid() *grid {
 // wideGrid has everything.
 func (r *tableRenderer) wideGrid() *grid {
 	g := &grid{cols: []column{
-		{name: "FLOW", right: true}, {name: "FILE"}, {name: "LINK"},
+		{name: "FLOW", right: true}, {name: "FILE"}, {name: "CAPTURE"}, {name: "LINK"},
 		{name: "CLIENT"}, {name: "SERVER"}, {name: "ROLES"},
 		{name: "CLIENT STATE"}, {name: "SERVER STATE"},
 		{name: "CLIENT IN", right: true}, {name: "SERVER IN", right: true},
@@ -173,7 +172,7 @@ func (r *tableRenderer) wideGrid() *grid {
 	for i := range r.rows {
 		g.rows = append(g.rows, r.rows[i].wide())
 	}
-	for _, name := range []string{"FILE", "LINK"} {
+	for _, name := range []string{"FILE", "CAPTURE", "LINK"} {
 		g.removeEmpty(name)
 	}
 	r.paint(g)
@@ -206,7 +205,7 @@ func (w *row) wide() []string {
 	}
 	c, s := &w.side[0], &w.side[1]
 	return []string{
-		strconv.Itoa(w.number), dash(Clean(w.origin.File)), dash(linkText(&w.origin.Link)),
+		strconv.Itoa(w.number), dash(Clean(w.origin.File)), w.capture(), dash(linkText(&w.origin.Link)),
 		c.addr, s.addr, roles, c.state, s.state, known(c.in), known(s.in),
 		date(w.start), span(w.duration), Thousands(w.frames),
 		Thousands(c.counters.Bytes), Thousands(s.counters.Bytes),
@@ -216,6 +215,19 @@ func (w *row) wide() []string {
 		strconv.Itoa(w.hs.SYNRetransmits + w.hs.SYNACKRetransmits),
 		w.close.Result.String(), dash(w.closer), dash(w.close.By.String()), replaced, dash(w.names(" ")),
 	}
+}
+
+// capture is the number of the capture that the flow is in, or of those that
+// its first and last frame are in.
+func (w *row) capture() string {
+	first, last := w.captures[0], w.captures[1]
+	switch {
+	case first == 0:
+		return "-"
+	case first == last:
+		return strconv.Itoa(first)
+	}
+	return strconv.Itoa(first) + "-" + strconv.Itoa(last)
 }
 
 // linkText is a link in one word.

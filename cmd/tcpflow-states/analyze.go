@@ -21,9 +21,10 @@ type analyzeOptions struct {
 	filterOptions
 	failOptions
 	outputOptions
-	format *report.Format
-	all    bool
-	limit  int
+	format   *report.Format
+	all      bool
+	limit    int
+	separate bool
 }
 
 func newAnalyze() *cobra.Command {
@@ -33,8 +34,14 @@ func newAnalyze() *cobra.Command {
 		Short: "Say what state every connection is in, and what is stuck",
 		Long: `Reads captures (pcap, pcapng) and reports the state of both sides of every
 flow, and what is wrong: who owes the next packet, and since when. - is standard
-input. Several captures are read one after the other, each for itself; the flow
-numbers go on.
+input.
+
+Several captures, given in any order, are one: merged by time, so that flows go on
+from one file of a rotated ring (tcpdump -C, -G) to the next, and frames are named
+with their capture. A packet that two captures have, recorded within 2 ms, counts
+once. With --separate each capture is read for itself, and the flow numbers go on:
+for several taps of the same connections, whose clocks differ, or captures that have
+nothing to do with each other.
 
 The tables list the flows that have a finding; --all, or a filter on flows
 (--flow, --host, --port, --state), lists every flow that is chosen. json and
@@ -46,7 +53,9 @@ Exit code: 0 done; 1 done, with findings that --fail-on names; 2 not done or not
 wholly (then what could be read is reported all the same).`,
 		Example: `  tcpflow-states analyze edge.pcap
   tcpflow-states analyze edge.pcap --state CLOSE_WAIT@server --all
-  tcpflow-states analyze *.pcap -o ndjson | jq 'select(.type=="flow").findings[]'
+  tcpflow-states analyze ring.pcap*
+  tcpflow-states analyze --separate client.pcap server.pcap
+  tcpflow-states analyze edge.pcap -o ndjson | jq 'select(.type=="flow").findings[]'
   tcpflow-states analyze edge.pcap --stuck-after 5s --stuck-after SYN_SENT=1s
   tcpflow-states analyze test.pcap --fail-on error,connection-refused
   ssh gw tcpdump -i eth0 -w - tcp | tcpflow-states analyze -`,
@@ -57,6 +66,7 @@ wholly (then what could be read is reported all the same).`,
 	formatFlag(fs, &o.format)
 	fs.BoolVar(&o.all, "all", false, "list every flow, not only those with findings")
 	fs.IntVar(&o.limit, "limit", 50, "list `N` flows at most; 0: all")
+	fs.BoolVar(&o.separate, "separate", false, "read several captures each for itself, not as one")
 	o.filterOptions.flags(fs)
 	o.failOptions.flags(fs)
 	o.trackOptions.flags(fs)
@@ -104,7 +114,7 @@ func analyze(o *analyzeOptions, args []string) error {
 	}
 	a.renderer = o.format.New(out, a.meta(), report.Options{
 		Width: columns(out), Color: o.color(out),
-		All: o.all || o.onFlows(), Limit: o.limit, Flush: in.piped(), Origin: a.origin,
+		All: o.all || o.onFlows(), Limit: o.limit, Flush: in.piped(), Origin: a.origin, Captures: a.captures(),
 	})
 	files := a.files()
 	a.across()
@@ -122,8 +132,22 @@ func analyze(o *analyzeOptions, args []string) error {
 	return a.verdict(summary)
 }
 
-// files reads one capture after the other.
+// together reports whether several captures are read as one.
+func (a *analysis) together() bool { return len(a.in.names) > 1 && !a.o.separate }
+
+// captures are the names of those that are read as one.
+func (a *analysis) captures() []string {
+	if !a.together() {
+		return nil
+	}
+	return a.in.titles()
+}
+
+// files reads the captures: as one, or one after the other.
 func (a *analysis) files() []report.File {
+	if a.together() {
+		return a.readTogether()
+	}
 	var files []report.File
 	for _, name := range a.in.names {
 		file, err := a.read(name)
@@ -141,19 +165,16 @@ func (a *analysis) files() []report.File {
 // read takes one capture through a Tracker of its own.
 func (a *analysis) read(name string) (report.File, error) {
 	start := time.Now()
-	src, err := a.in.open(name)
+	src, err := a.in.open(name, capture.Options{})
 	if err != nil {
-		return describe(name, nil, analyzer.Totals{}, err), err
+		return describe(name, nil, nil, err), err
 	}
 	defer src.Close()
-	a.src, a.file = src, ""
+	a.file = ""
 	if len(a.in.names) > 1 {
 		a.file = src.Stats().Name
 	}
-	cfg := a.o.config()
-	cfg.FirstNumber = a.numbers
-	cfg.OnFlow = a.flow
-	t := analyzer.New(cfg)
+	t := a.tracker(src)
 	err = a.in.read(src, t, func() bool { return a.err != nil })
 	t.Close()
 	totals := t.Totals()
@@ -161,7 +182,57 @@ func (a *analysis) read(name string) (report.File, error) {
 	if a.o.verbose && !a.o.quiet {
 		a.remark(src.Stats(), time.Since(start))
 	}
-	return describe(name, src, totals, err), err
+	return describe(name, src.Stats(), &totals, err), err
+}
+
+// tracker returns a Tracker for the flows of a source.
+func (a *analysis) tracker(src capture.Source) *analyzer.Tracker {
+	a.src = src
+	cfg := a.o.config()
+	cfg.FirstNumber = a.numbers
+	cfg.OnFlow = a.flow
+	return analyzer.New(cfg)
+}
+
+// readTogether takes all captures through one Tracker.
+func (a *analysis) readTogether() []report.File {
+	start := time.Now()
+	m := a.in.merge()
+	defer m.Close()
+	told := tellEarly(m)
+	t := a.tracker(m)
+	a.in.shares = newShares(t, len(a.in.names))
+	a.in.read(m, t, func() bool { return a.err != nil }) // faults has its error
+	a.in.shares.settle()
+	t.Close()
+	if a.o.verbose && !a.o.quiet {
+		a.remark(m.Stats(), time.Since(start))
+	}
+	faults := a.in.faults(m)
+	var files []report.File
+	for i, p := range m.Parts() {
+		files = append(files, describe(p.Name, &p.Stats, &a.in.shares.of[i+1], faults[i]))
+		if told[i] {
+			faults[i] = nil
+		}
+	}
+	for _, err := range brief(faults) {
+		complain(err)
+	}
+	return files
+}
+
+// tellEarly says what is wrong with captures that cannot be read at all, before
+// the others are.
+func tellEarly(m *capture.Merge) (told []bool) {
+	for _, p := range m.Parts() {
+		tell := p.Err != nil && !errors.Is(p.Err, errInterrupted)
+		if tell {
+			complain(p.Err)
+		}
+		told = append(told, tell)
+	}
+	return told
 }
 
 // remark says what reading a capture took.
@@ -251,12 +322,10 @@ func (a *analysis) meta() *report.Meta {
 	if len(o.text["min-severity"]) > 0 {
 		m.Options.MinSeverity = o.minSeverity.String()
 	}
-	for _, name := range a.in.names {
-		if name == "-" {
-			name = "standard input"
-		}
+	for _, name := range a.in.titles() {
 		m.Files = append(m.Files, report.Text(name))
 	}
+	m.Options.Separate = o.separate && len(a.in.names) > 1
 	for s, d := range o.limits() {
 		switch analyzer.State(s) {
 		case analyzer.Unknown, analyzer.Closed, analyzer.Listen: // nothing to wait for

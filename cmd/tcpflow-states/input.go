@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,8 @@ var errInterrupted = errors.New("interrupted")
 // inputs are the captures that a command reads, with what stops it early.
 type inputs struct {
 	names     []string
+	pipes     map[string]*pipe // those of names that are no files
+	shares    *shares          // of several captures that are read as one; may be nil
 	interrupt context.Context
 	stopped   atomic.Bool // the same as a flag, for the packet loop
 	progress  bool
@@ -37,7 +40,7 @@ func newInputs(args []string, progress bool) (*inputs, func(), error) {
 		return nil, nil, err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	in := &inputs{names: names, interrupt: ctx, progress: progress && onTerminal(os.Stderr)}
+	in := &inputs{names: names, pipes: map[string]*pipe{}, interrupt: ctx, progress: progress && onTerminal(os.Stderr)}
 	context.AfterFunc(ctx, func() {
 		in.stopped.Store(true)
 		stop()
@@ -69,6 +72,9 @@ func expand(args []string) ([]string, error) {
 		names = append(names, matches...)
 	}
 	switch {
+	case len(names) > analyzer.MaxCaptures:
+		return nil, fmt.Errorf("%s captures: at most %s can be told apart, so join some first: mergecap -w joined.pcapng",
+			report.Thousands(len(names)), report.Thousands(analyzer.MaxCaptures))
 	case stdin > 1:
 		return nil, errors.New("standard input (-) can be read only once: name it once")
 	case stdin == 1 && onTerminal(os.Stdin):
@@ -77,40 +83,36 @@ func expand(args []string) ([]string, error) {
 	return names, nil
 }
 
-// oneCapture is the single capture that a command reads, and where its result
+// together is the captures that a command reads as one, and where its result
 // goes.
-type oneCapture struct {
+type together struct {
 	in   *inputs
 	src  capture.Source
 	out  *os.File
 	stop func()
 }
 
-// openOne opens them for a command of that name.
-func openOne(command, name string, o *outputOptions) (*oneCapture, error) {
-	in, stop, err := newInputs([]string{name}, !o.quiet)
+// openTogether opens them.
+func openTogether(args []string, o *outputOptions) (*together, error) {
+	in, stop, err := newInputs(args, !o.quiet)
 	if err != nil {
 		return nil, err
 	}
-	one := &oneCapture{in: in, stop: stop, out: os.Stdout}
-	if len(in.names) != 1 {
-		stop()
-		return nil, fmt.Errorf("%s matches %d files: %s takes one", name, len(in.names), command)
-	}
-	if one.src, err = in.open(in.names[0]); err != nil {
+	c := &together{in: in, stop: stop, out: os.Stdout}
+	if c.src, err = in.openAll(); err != nil {
 		stop()
 		return nil, err
 	}
-	if one.out, err = o.open(in.names); err != nil {
-		one.src.Close()
+	if c.out, err = o.open(in.names); err != nil {
+		c.src.Close()
 		stop()
 		return nil, err
 	}
-	return one, nil
+	return c, nil
 }
 
 // close ends both; the error is of the result's file.
-func (c *oneCapture) close() error {
+func (c *together) close() error {
 	defer c.stop()
 	c.src.Close()
 	if c.out == os.Stdout {
@@ -119,27 +121,112 @@ func (c *oneCapture) close() error {
 	return c.out.Close()
 }
 
-// piped reports whether standard input is among the captures: then they may
-// come while they are made.
-func (in *inputs) piped() bool {
-	for _, name := range in.names {
-		if name == "-" {
-			return true
-		}
+// live reports whether a capture may come while it is made: standard input, or
+// a named pipe.
+func live(name string) bool {
+	if name == "-" {
+		return true
 	}
-	return false
+	info, err := os.Stat(name)
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket|os.ModeCharDevice) != 0
+}
+
+// piped reports whether a capture may come while it is made.
+func (in *inputs) piped() bool { return slices.ContainsFunc(in.names, live) }
+
+// title is what reports call a capture.
+func title(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
+// titles are those of all captures.
+func (in *inputs) titles() []string {
+	var list []string
+	for _, name := range in.names {
+		list = append(list, title(name))
+	}
+	return list
 }
 
 // open opens a capture.
-func (in *inputs) open(name string) (capture.Source, error) {
-	if name == "-" {
-		return capture.NewReader(newPipe(os.Stdin, in.interrupt), "standard input", capture.Options{})
+func (in *inputs) open(name string, o capture.Options) (capture.Source, error) {
+	if live(name) {
+		return capture.NewReader(in.pipe(name), title(name), o)
 	}
-	return capture.Open(name, capture.Options{})
+	return capture.Open(name, o)
 }
 
-// read reads a capture to its end, or as far as that goes, into a Tracker. It
-// does not close the Tracker: the caller may know more about the end.
+// pipe begins to read a capture that is no file, or returns what has begun to.
+func (in *inputs) pipe(name string) *pipe {
+	p := in.pipes[name]
+	if p == nil {
+		r := io.Reader(os.Stdin)
+		if name != "-" {
+			r = &lateFile{name: name}
+		}
+		p = newPipe(r, in.interrupt)
+		in.pipes[name] = p
+	}
+	return p
+}
+
+// lateFile is opened by the first read: for a named pipe, that waits until
+// somebody writes.
+type lateFile struct {
+	name string
+	file *os.File
+}
+
+// Read implements io.Reader.
+func (l *lateFile) Read(b []byte) (n int, err error) {
+	if l.file == nil {
+		if l.file, err = os.Open(l.name); err != nil {
+			return 0, err
+		}
+	}
+	return l.file.Read(b)
+}
+
+// openAll opens the captures as one; its error is that of a single one, or of
+// all.
+func (in *inputs) openAll() (capture.Source, error) {
+	if len(in.names) == 1 {
+		return in.open(in.names[0], capture.Options{})
+	}
+	m := in.merge()
+	for _, p := range m.Parts() {
+		if p.Stats.Format != "" {
+			return m, nil
+		}
+	}
+	return nil, in.end(m, nil)
+}
+
+// merge opens several captures as one. What is wrong with any is known from
+// faults.
+func (in *inputs) merge() *capture.Merge {
+	var parts []capture.Input
+	for _, name := range in.names {
+		if live(name) {
+			in.pipe(name) // all at once: one producer may feed several
+		}
+		parts = append(parts, capture.Input{Name: title(name), Once: live(name),
+			Open: func(o capture.Options) (capture.Source, error) {
+				if in.stopped.Load() && !live(name) {
+					return nil, fmt.Errorf("%s: %w before it was read", title(name), errInterrupted)
+				}
+				return in.open(name, o)
+			}})
+	}
+	return capture.NewMerge(parts, capture.Options{})
+}
+
+// read reads a capture, or several as one, to its end, or as far as that goes,
+// into a Tracker. It does not close the Tracker: the caller may know more about
+// the end.
 func (in *inputs) read(src capture.Source, t *analyzer.Tracker, enough func() bool) error {
 	if in.progress {
 		defer startProgress(src.Stats().Name, src.Position, src.Size)()
@@ -148,6 +235,9 @@ func (in *inputs) read(src capture.Source, t *analyzer.Tracker, enough func() bo
 	for !in.stopped.Load() && !enough() {
 		if err := src.Next(&p); err != nil {
 			return in.end(src, err)
+		}
+		if in.shares != nil {
+			in.shares.take(&p)
 		}
 		if p.Kind == capture.KindSegment {
 			t.Observe(&p.Segment)
@@ -164,14 +254,92 @@ func (in *inputs) read(src capture.Source, t *analyzer.Tracker, enough func() bo
 // end judges why the reading ended. Ctrl-C is how a pipe ends, even within a
 // packet; a file that it cuts short is not wholly read.
 func (in *inputs) end(src capture.Source, err error) error {
+	if m, several := src.(*capture.Merge); several {
+		return errors.Join(brief(in.faults(m))...)
+	}
 	piped := src.Size() == 0
 	switch {
 	case err == io.EOF, piped && in.stopped.Load():
 		return nil
 	case err == errInterrupted:
-		return fmt.Errorf("%s: %w after frame %d: results cover what was read so far", src.Stats().Name, err, src.Stats().Frames)
+		return interrupted(src.Stats().Name, src.Stats().Frames)
 	}
 	return err
+}
+
+func interrupted(name string, frames uint64) error {
+	return fmt.Errorf("%s: %w after frame %d: results cover what was read so far", name, errInterrupted, frames)
+}
+
+// faults says of each of several captures that were read as one what is wrong
+// with it, nil where nothing is.
+func (in *inputs) faults(m *capture.Merge) []error {
+	parts := m.Parts()
+	faults := make([]error, len(parts))
+	for i, p := range parts {
+		// Once a capture has a format, its source was opened.
+		ended := in.stopped.Load() && live(in.names[i]) && p.Stats.Format != ""
+		switch {
+		case p.Err != nil && !(ended && errors.Is(p.Err, io.ErrUnexpectedEOF)):
+			faults[i] = p.Err
+		case !p.Done && !ended:
+			faults[i] = interrupted(p.Name, p.Stats.Frames)
+		}
+	}
+	return faults
+}
+
+// brief leaves out what is not there, and makes one of the captures that were
+// interrupted: Ctrl-C may leave thousands unread.
+func brief(faults []error) (list []error) {
+	var unread []error
+	for _, err := range faults {
+		switch {
+		case err == nil:
+		case errors.Is(err, errInterrupted):
+			unread = append(unread, err)
+		default:
+			list = append(list, err)
+		}
+	}
+	if len(unread) > 1 {
+		unread = []error{fmt.Errorf("%w: %s of %s captures were not read to their end: results cover what was read so far",
+			errInterrupted, report.Thousands(len(unread)), report.Thousands(len(faults)))}
+	}
+	return append(list, unread...)
+}
+
+// shares says from which of several captures comes what a Tracker has counted.
+type shares struct {
+	t      *analyzer.Tracker
+	at     int // number of the capture at hand
+	before analyzer.Totals
+	of     []analyzer.Totals // by the captures' numbers; 0 is none
+}
+
+func newShares(t *analyzer.Tracker, captures int) *shares {
+	return &shares{t: t, of: make([]analyzer.Totals, captures+1)}
+}
+
+// take is told of each packet before the Tracker is.
+func (s *shares) take(p *capture.Packet) {
+	frame := p.Segment.Frame
+	if p.Kind == capture.KindUnreachable {
+		frame = p.Unreachable.Frame
+	}
+	if of, _ := analyzer.SplitFrame(frame); of != s.at {
+		s.settle()
+		s.at = of
+	}
+}
+
+// settle counts what has come since the capture at hand was taken up.
+func (s *shares) settle() {
+	now, of := s.t.Totals(), &s.of[s.at]
+	of.CaptureDuplicates += now.CaptureDuplicates - s.before.CaptureDuplicates
+	of.Strays += now.Strays - s.before.Strays
+	of.Evicted += now.Evicted - s.before.Evicted
+	s.before = now
 }
 
 // linkOf is where a flow was first seen.
@@ -182,17 +350,16 @@ func linkOf(src capture.Source, f *analyzer.Flow) analyzer.Link {
 	return analyzer.Link{}
 }
 
-// describe fills what the summary says of a capture; src is nil when it could
+// describe fills what the summary says of a capture; without a format it could
 // not be opened.
-func describe(name string, src capture.Source, totals analyzer.Totals, err error) report.File {
+func describe(name string, s *capture.Stats, totals *analyzer.Totals, err error) report.File {
 	f := report.File{Name: report.Text(name), Skipped: report.Counts{}}
 	if err != nil {
 		f.Error = report.Text(err.Error())
 	}
-	if src == nil {
+	if s == nil || s.Format == "" {
 		return f
 	}
-	s := src.Stats()
 	f.Name, f.Format = report.Text(s.Name), s.Format
 	f.Frames, f.Segments, f.ICMPErrors = s.Frames, s.Segments, s.Unreachable
 	for reason, n := range s.Skipped {

@@ -46,25 +46,26 @@ var netstatFormats = []string{"table", "csv", "sparkline"}
 func newNetstat() *cobra.Command {
 	o := &netstatOptions{format: netstatFormats[0]}
 	cmd := &cobra.Command{
-		Use:   "netstat FILE",
+		Use:   "netstat FILE…",
 		Short: "List every socket's state at one instant, or count them over time",
 		Long: `Lists the sockets of both sides of every flow as netstat would have on their
 hosts at one instant of the capture: listeners that have answered, then
 connections, with their state (? what is inferred, ~ what is assumed), for how
 long they had been in it, and the flow. With --every, counts them by state at
 regular instants instead. States are those that the whole capture shows, what
-came later included. - is standard input.`,
+came later included. Several captures are one, merged by time. - is standard
+input.`,
 		Example: `  tcpflow-states netstat edge.pcap
   tcpflow-states netstat edge.pcap --at +12s
   tcpflow-states netstat edge.pcap --at 2026-11-21T03:16:07Z
   tcpflow-states netstat edge.pcap --every 10s -o csv`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("netstat takes one capture, not %d: tcpflow-states netstat FILE", len(args))
+			if len(args) == 0 {
+				return errors.New("which capture? give one, or several: tcpflow-states netstat FILE")
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return netstat(o, args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error { return netstat(o, args) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
@@ -125,18 +126,18 @@ func (t *instant) in(s *capture.Stats) int64 {
 	return math.MaxInt64
 }
 
-func netstat(o *netstatOptions, name string) error {
+func netstat(o *netstatOptions, args []string) error {
 	if o.format == "sparkline" && o.every == 0 {
 		return errors.New("-o sparkline draws counts over time: give --every DUR too")
 	}
 	if err := o.check(); err != nil {
 		return err
 	}
-	one, err := openOne("netstat", name, &o.outputOptions)
+	all, err := openTogether(args, &o.outputOptions)
 	if err != nil {
 		return err
 	}
-	s := one.src.Stats()
+	s := all.src.Stats()
 	var sockets report.Sockets
 	census := report.Census{Every: int64(o.every)}
 	cfg := o.config()
@@ -150,12 +151,13 @@ func netstat(o *netstatOptions, name string) error {
 		census.Add(f)
 	}
 	t := analyzer.New(cfg)
-	err = one.in.read(one.src, t, func() bool { return false })
+	err = all.in.read(all.src, t, func() bool { return false })
 	t.Close()
+	s = all.src.Stats()
 	if err == nil && s.Frames == 0 {
 		err = fmt.Errorf("%s: no frames in it", s.Name)
 	}
-	return errors.Join(err, o.write(one.out, s, &sockets, &census), one.close())
+	return errors.Join(err, o.write(all.out, s, &sockets, &census), all.close())
 }
 
 // write writes what was asked for of the capture.

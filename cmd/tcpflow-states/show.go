@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,22 +23,25 @@ type showOptions struct {
 func newShow() *cobra.Command {
 	o := &showOptions{}
 	cmd := &cobra.Command{
-		Use:   "show FILE --flow N",
+		Use:   "show FILE… --flow N",
 		Short: "Draw one connection, segment by segment, between both sides' states",
 		Long: `Draws one flow as a ladder: a line for each segment with its time, flags,
 relative sequence and acknowledgment numbers and length, both sides' states
 beside it (? what is inferred, ~ what is assumed), and findings where they arise.
-Flow numbers are those of analyze for this capture alone: where several were
-analyzed together, numbers went on from one to the next. - is standard input.`,
+Flow numbers are those of analyze for the same captures: several are one, merged
+by time, and frame 12 of the second is 2:12. (With analyze --separate, numbers went
+on from one capture to the next: show wants that capture alone, with its own.)
+- is standard input.`,
 		Example: `  tcpflow-states show edge.pcap --flow 17
-  tcpflow-states show edge.pcap --flow 17 | less`,
+  tcpflow-states show edge.pcap --flow 17 | less
+  tcpflow-states show ring.pcap* --flow 17`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("show takes one capture, not %d: tcpflow-states show FILE --flow N", len(args))
+			if len(args) == 0 {
+				return errors.New("which capture? give one, or several: tcpflow-states show FILE --flow N")
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return show(o, args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error { return show(o, args) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
@@ -52,40 +56,44 @@ analyzed together, numbers went on from one to the next. - is standard input.`,
 	return cmd
 }
 
-func show(o *showOptions, name string) error {
+func show(o *showOptions, args []string) error {
 	if o.flow < 0 {
-		return errors.New("which flow? give --flow N with a number from: tcpflow-states analyze --all " + name)
+		return errors.New("which flow? give --flow N with a number from: tcpflow-states analyze --all " + strings.Join(args, " "))
 	}
 	if err := o.check(); err != nil {
 		return err
 	}
-	one, err := openOne("show", name, &o.outputOptions)
+	all, err := openTogether(args, &o.outputOptions)
 	if err != nil {
 		return err
 	}
-	d := &drawing{o: o, src: one.src, out: one.out}
+	d := &drawing{o: o, src: all.src, out: all.out}
+	if len(all.in.names) > 1 {
+		d.captures = all.in.titles()
+	}
 	cfg := o.config()
 	cfg.OnStep, cfg.OnFlow = d.step, d.flow
 	t := analyzer.New(cfg)
-	err = one.in.read(one.src, t, func() bool { return d.done })
+	err = all.in.read(all.src, t, func() bool { return d.done })
 	t.Close()
-	d.err = errors.Join(d.err, one.close())
+	d.err = errors.Join(d.err, all.close())
 	if !d.done {
-		return errors.Join(err, noFlow(o.flow, one.src.Stats().Name, t.Totals().Flows))
+		return errors.Join(err, noFlow(o.flow, all.in.titles(), t.Totals().Flows))
 	}
 	return errors.Join(err, d.err)
 }
 
 // drawing is one run of show.
 type drawing struct {
-	o      *showOptions
-	src    capture.Source
-	out    *os.File
-	ladder report.Ladder
-	first  uint64 // first frame of the flow that the ladder is of
-	key    analyzer.Key
-	done   bool
-	err    error
+	o        *showOptions
+	src      capture.Source
+	captures []string // names, where there are several
+	out      *os.File
+	ladder   report.Ladder
+	first    uint64 // first frame of the flow that the ladder is of
+	key      analyzer.Key
+	done     bool
+	err      error
 }
 
 // step keeps the steps of the flow that is asked for.
@@ -110,18 +118,24 @@ func (d *drawing) flow(f *analyzer.Flow) {
 	}
 	d.done = true
 	d.err = d.ladder.Write(d.out, f, report.Options{
-		Width: columns(d.out), Color: d.o.color(d.out),
+		Width: columns(d.out), Color: d.o.color(d.out), Captures: d.captures,
 		Origin: func(f *analyzer.Flow) report.Origin { return report.Origin{Link: linkOf(d.src, f)} },
 	})
 }
 
 // noFlow says which flows there are instead.
-func noFlow(n int, name string, flows int) error {
+func noFlow(n int, captures []string, flows int) error {
+	have, hint := captures[0]+" has", ""
+	if len(captures) > 1 {
+		have = fmt.Sprintf("the %d captures together have", len(captures))
+	} else {
+		hint = " (analyze of several captures has other numbers: name the same here)"
+	}
 	switch flows {
 	case 0:
-		return fmt.Errorf("%s has no TCP flow", name)
+		return fmt.Errorf("%s no TCP flow", have)
 	case 1:
-		return fmt.Errorf("%s has no flow %d: its only one is flow 0", name, n)
+		return fmt.Errorf("%s no flow %d: the only one is flow 0", have, n)
 	}
-	return fmt.Errorf("%s has no flow %d: it has flows 0-%d (the numbers of an analyze of several captures go on from one to the next)", name, n, flows-1)
+	return fmt.Errorf("%s no flow %d: there are flows 0-%d%s", have, n, flows-1, hint)
 }

@@ -26,7 +26,8 @@ func find(packets []capture.Packet) *found {
 	r := &found{flows: map[analyzer.Key][]analyzer.Finding{}}
 	rollup := analyzer.NewRollup(nil)
 	t := analyzer.New(analyzer.Config{OnFlow: func(f *analyzer.Flow) {
-		r.flows[f.Key] = append(r.flows[f.Key], f.Findings...)
+		k := pairOf(f.Key)
+		r.flows[k] = append(r.flows[k], f.Findings...)
 		rollup.Add(f)
 	}})
 	for _, p := range packets {

@@ -46,7 +46,7 @@ func Track(packets []capture.Packet) []*Flow {
 	var flows []*Flow
 	t := analyzer.New(analyzer.Config{OnFlow: func(f *analyzer.Flow) {
 		flows = append(flows, &Flow{
-			Number: f.Number, Key: f.Key, Start: f.Start, End: f.End, Frames: f.Frames,
+			Number: f.Number, Key: pairOf(f.Key), Start: f.Start, End: f.End, Frames: f.Frames,
 			State:       [2]analyzer.State{f.Sides[0].State, f.Sides[1].State},
 			Transitions: slices.Clone(f.Transitions),
 		})
@@ -63,6 +63,13 @@ func Track(packets []capture.Packet) []*Flow {
 	t.Close()
 	slices.SortFunc(flows, func(a, b *Flow) int { return a.Number - b.Number })
 	return flows
+}
+
+// pairOf is the key without its VLAN: the kernels know nothing of the trunk
+// between them.
+func pairOf(k analyzer.Key) analyzer.Key {
+	k.Path = 0
+	return k
 }
 
 // believed returns one side's transitions without the withdrawn ones.
@@ -97,6 +104,7 @@ func collect(packets []capture.Packet) map[analyzer.Key]*evidence {
 	all := map[analyzer.Key]*evidence{}
 	add := func(x *analyzer.Segment, icmp bool) {
 		k, s := analyzer.KeyOf(x)
+		k = pairOf(k)
 		e := all[k]
 		if e == nil {
 			e = &evidence{key: k}
