@@ -90,3 +90,20 @@ func (l *timeline[T, P]) peak() (sum T, n int) {
 	}
 	return sum, most
 }
+
+// around adds up the stretches about an instant that are like it, none further
+// from the next than a span.
+func (l *timeline[T, P]) around(when int64, like func(*T) bool) (sum T) {
+	lo, _ := l.find(when)
+	hi := lo
+	for lo > 0 && l.parts[lo].from-l.parts[lo-1].from <= max(l.span, l.width) && like(&l.parts[lo-1].v) {
+		lo--
+	}
+	for hi+1 < len(l.parts) && l.parts[hi+1].from-l.parts[hi].from <= max(l.span, l.width) && like(&l.parts[hi+1].v) {
+		hi++
+	}
+	for i := lo; i <= hi; i++ {
+		P(&sum).plus(&l.parts[i].v)
+	}
+	return sum
+}

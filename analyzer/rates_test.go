@@ -65,3 +65,20 @@ func TestTimelineOrder(t *testing.T) {
 		}
 	}
 }
+
+// What is like the stretch of an instant is added up as far as it goes on.
+func TestTimelineAround(t *testing.T) {
+	l := timeline[churn, *churn]{span: 60e9}
+	const start = int64(600e9)
+	for second := range int64(300) {
+		n := 1
+		if second >= 100 && second < 200 {
+			n = 50
+		}
+		l.at(start + second*1e9).plus(&churn{n: n})
+	}
+	l.at(start + 1000e9).plus(&churn{n: 50})
+	if sum := l.around(start+150e9, func(c *churn) bool { return c.n > 20 }); sum.n < 5000 || sum.n > 5100 {
+		t.Errorf("%d in the hundred seconds of 50/s, and what shares their stretches", sum.n)
+	}
+}
