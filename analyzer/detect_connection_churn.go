@@ -10,11 +10,11 @@ var connectionChurn = &Detector{
 	Doc:       "a client opens many short connections to one server port, each for a request or two",
 	Cause:     "no keep-alive and no connection pool: each request pays for a handshake and a close",
 	Causes:    []string{"the server or a proxy closes after each response (Connection: close, HTTP/1.0)", "a pool that is broken or too small", "a monitor or load test"},
-	LooksLike: []string{"health checks: few, at a steady pace, or without data", "one connection with many requests", "connections that last"},
+	LooksLike: []string{"health checks: few, at a steady pace, or without data", "one connection with many requests", "connections that last", "many connections at once: a pool would need them all"},
 	Next:      "in the client's and proxies' settings: keep-alive and pool size; in HTTP: who sends Connection: close? ss -tan dst SERVER | awk '{print $1}' | sort | uniq -c",
 	Reference: "RFC 9112 9.3",
 	Severity:  Info,
-	Across:    &Across{Group: groupByPair, New: func() Tally { return &churnTally{} }},
+	Across:    &Across{Group: groupByPair, New: func() Tally { return &churnTally{began: timeline[churn, *churn]{span: int64(time.Minute)}} }},
 	Example: `flows 80 apart 100ms by port
 a > b  S   100
 b > a  S.  300      ack 101
@@ -39,10 +39,10 @@ func groupByPair(f *Flow, s Side) (Group, bool) {
 
 type churnTally struct {
 	flowList
-	windows windows[churn]
+	began timeline[churn, *churn] // over a minute, by when they began
 }
 
-// churn counts the connections that began in one window.
+// churn counts the connections that began in a stretch of time.
 type churn struct {
 	n           int
 	first, last int64
@@ -54,14 +54,14 @@ type churn struct {
 
 func (t *churnTally) Add(f *Flow, _ Side) {
 	t.add(f.Number)
-	t.windows.at(f.Start, (*churn).count, nil).plus(&churn{n: 1, first: f.Start, last: f.Start,
+	t.began.at(f.Start).plus(&churn{n: 1, first: f.Start, last: f.Start,
 		frame: f.FirstFrame, segments: f.Frames, turns: uint64(f.Sides[f.Client].Turns), lived: f.End - f.Start})
 }
 
 func (c *churn) count() int { return c.n }
 
 func (c *churn) plus(d *churn) {
-	if c.n == 0 || d.first < c.first {
+	if c.n == 0 || d.first < c.first || d.first == c.first && d.frame < c.frame {
 		c.first, c.frame = d.first, d.frame
 	}
 	c.n += d.n
@@ -71,16 +71,20 @@ func (c *churn) plus(d *churn) {
 	c.lived += d.lived
 }
 
-// Find wants more than one a second for a minute: health checks are fewer.
+// Find wants more than one a second for a minute: health checks are fewer. It
+// wants them one after another: a pool saves nothing where all are open at
+// once.
 func (t *churnTally) Find(n *Finding) bool {
-	const many, span = 60, int64(time.Minute)
-	_, peak := t.windows.worst(span, (*churn).plus, (*churn).count)
-	if peak.n <= many {
+	const many, afterEachOther = 60, 10
+	peak, inMinute := t.began.peak()
+	n.For = peak.last - peak.first
+	if inMinute <= many || n.For == 0 || peak.lived*afterEachOther > int64(peak.n)*n.For {
 		return false
 	}
-	n.At, n.Last, n.Frame, n.For = peak.first, peak.last, peak.frame, peak.last-peak.first
-	n.Evidence = fmt.Sprintf("%d connections within %s: on average each lives for %s, and the client speaks %.1f times in its %d segments",
-		peak.n, since(n.For), since(peak.lived/int64(peak.n)), float64(peak.turns)/float64(peak.n), peak.segments/uint64(peak.n))
+	n.At, n.Last, n.Frame = peak.first, peak.last, peak.frame
+	n.Evidence = fmt.Sprintf("%d connections within %s, %.1f open at a time: on average each lives for %s, and the client speaks %.1f times in its %d segments",
+		peak.n, since(n.For), float64(peak.lived)/float64(n.For), since(peak.lived/int64(peak.n)),
+		float64(peak.turns)/float64(peak.n), peak.segments/uint64(peak.n))
 	t.onto(n)
 	return true
 }

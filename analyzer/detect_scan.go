@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var portScan = &Detector{
@@ -14,9 +15,9 @@ var portScan = &Detector{
 	Doc:       "one source tries many ports of a host, and most are not open",
 	Cause:     "a port scanner",
 	Causes:    []string{"an inventory or vulnerability scan of your own", "a program with a wrong address that walks through ports", "FTP or RPC data connections that a firewall blocks"},
-	LooksLike: []string{"a service that restarts: one port refuses", "retries and discovery: the same few targets again and again", "a SYN flood with forged sources: each has one target", "clients of a host that is down: they send their SYN again"},
+	LooksLike: []string{"a service that restarts: one port refuses", "retries and discovery: the same few targets again and again", "a SYN flood with forged sources: each has one target", "clients of a host that is down: they send their SYN again", "a data connection of FTP that fails now and then"},
 	Next:      "who is CLIENT, and may it scan? ss -ltn on the open ports' host: is each meant to be reachable? then block CLIENT at the edge",
-	Reference: "RFC 9293 3.10.7.1, RFC 4949 (port scan)",
+	Reference: "RFC 9293 3.10.7.1, RFC 4949 (port scan), Zeek policy/misc/scan",
 	Severity:  Warning,
 	Across:    &Across{Group: groupByProber, New: func() Tally { return &scanTally{of: (*scanTally).ports} }},
 	Example: `flows 20 apart 5ms by service
@@ -29,9 +30,9 @@ var hostSweep = &Detector{
 	Doc:       "one source tries the same port on many hosts, and most do not answer or refuse",
 	Cause:     "a worm or scanner looks for hosts that offer one service",
 	Causes:    []string{"an inventory scan of your own", "a client with an old list of servers"},
-	LooksLike: []string{"a client that talks to many hosts with success", "retries and discovery: the same few hosts again and again", "a port scan of one host"},
+	LooksLike: []string{"a client that talks to many hosts with success", "retries and discovery: the same few hosts again and again", "a port scan of one host", "peer-to-peer: many of the peers are gone, and each has a port of its own"},
 	Next:      "who is CLIENT, and may it scan? on CLIENT: ss -tnp state syn-sent (the process); which of the hosts answered?",
-	Reference: "RFC 4949 (sweep)",
+	Reference: "RFC 4949 (sweep), Zeek policy/misc/scan",
 	Severity:  Warning,
 	Across:    &Across{Group: groupByProber, New: func() Tally { return &scanTally{of: (*scanTally).hosts} }},
 	Example: `flows 20 apart 5ms by server
@@ -51,7 +52,8 @@ const (
 )
 
 // attempt classifies a flow as its client's attempt. Programs that want to
-// connect send their SYN again and again; scanners ask once or twice.
+// connect send their SYN again and again; scanners ask once or twice. A SYN in
+// the last second of the capture may yet be answered.
 func (f *Flow) attempt() probed {
 	const patient = 2
 	h := &f.Handshake
@@ -64,7 +66,7 @@ func (f *Flow) attempt() probed {
 		return probedClosed
 	case f.Sides[f.Server()].hasISN:
 		return probedOpen
-	case h.Result == HandshakeUnanswered && h.SYNRetransmits < patient:
+	case h.Result == HandshakeUnanswered && h.SYNRetransmits < patient && f.Now-f.Start >= int64(time.Second):
 		return probedSilent
 	}
 	return probedNothing
@@ -85,17 +87,19 @@ const maxTargets = 1024
 
 type scanTally struct {
 	of      func(*scanTally, target) target // the part of a target that a scan keeps
-	targets map[target]*tries
-	left    int // attempts at further targets
+	targets []tries                         // by target
+	left    int                             // attempts at further targets
 }
 
 // tries are the attempts at one target.
 type tries struct {
-	best        probed
-	n           int
-	first, last int64
-	frame       uint64
-	flow        int // of first
+	target
+	best  probed
+	n     int
+	first int64
+	last  int64
+	frame uint64
+	flow  int // of first
 }
 
 func (t *scanTally) ports(x target) target { return target{addr: x.addr} }
@@ -103,18 +107,15 @@ func (t *scanTally) hosts(x target) target { return target{port: x.port} }
 
 func (t *scanTally) Add(f *Flow, s Side) {
 	x := target{f.Key.Addr[s.Peer()], f.Key.Port[s.Peer()]}
-	old := t.targets[x]
-	if old == nil {
+	i, there := slices.BinarySearchFunc(t.targets, x, func(a tries, x target) int { return compareTargets(a.target, x) })
+	if !there {
 		if len(t.targets) == maxTargets {
 			t.left++
 			return
 		}
-		if t.targets == nil {
-			t.targets = map[target]*tries{}
-		}
-		old = &tries{first: f.Start, frame: f.FirstFrame, flow: f.Number}
-		t.targets[x] = old
+		t.targets = slices.Insert(t.targets, i, tries{target: x, first: f.Start, frame: f.FirstFrame, flow: f.Number})
 	}
+	old := &t.targets[i]
 	if f.Start < old.first {
 		old.first, old.frame, old.flow = f.Start, f.FirstFrame, f.Number
 	}
@@ -126,9 +127,10 @@ func (t *scanTally) Add(f *Flow, s Side) {
 type scan struct {
 	key         target
 	n           [probedUsed + 1]int // targets by what they showed
-	tries       int
+	vain        int                 // attempts at those that failed
 	first, last int64
 	frame       uint64
+	firsts      []int64 // when each target was first tried
 	flows       []int
 	open        []target
 }
@@ -136,39 +138,78 @@ type scan struct {
 func (s *scan) failed() int  { return s.n[probedSilent] + s.n[probedClosed] }
 func (s *scan) targets() int { return s.failed() + s.n[probedOpen] + s.n[probedUsed] }
 
-// scanned reports whether this is a scan: many targets, each tried about once,
-// and most of them in vain.
+// scanned reports whether this is a scan: many targets, most of them in vain,
+// and those tried about once. What fails now and then for hours is none: a slow
+// scan has to come to more.
 func (s *scan) scanned() bool {
-	const many = 15
-	return s.targets() >= many && s.failed()*4 >= s.targets()*3 && s.tries <= 2*s.targets()
+	const many, manySlow = 15, 60
+	return s.targets() >= many && s.failed()*4 >= s.targets()*3 && s.vain <= 2*s.failed() &&
+		(s.targets() >= manySlow || s.quick() >= many)
+}
+
+// quick returns how many targets were first tried within five minutes, Zeek's
+// interval for both kinds of scan.
+func (s *scan) quick() (most int) {
+	slices.Sort(s.firsts)
+	lo := 0
+	for i := range s.firsts {
+		for s.firsts[i]-s.firsts[lo] > int64(5*time.Minute) {
+			lo++
+		}
+		most = max(most, i+1-lo)
+	}
+	return most
 }
 
 // scans sorts the targets by what a scan keeps, the largest first.
 func (t *scanTally) scans() []*scan {
 	by := map[target]*scan{}
-	for x, tr := range t.targets {
-		key := t.of(t, x)
+	for i := range t.targets {
+		tr := &t.targets[i]
+		key := t.of(t, tr.target)
 		s := by[key]
 		if s == nil {
 			s = &scan{key: key}
 			by[key] = s
 		}
-		if s.targets() == 0 || tr.first < s.first {
-			s.first, s.frame = tr.first, tr.frame
-		}
-		s.n[tr.best]++
-		s.tries += tr.n
-		s.last = max(s.last, tr.last)
-		s.flows = append(s.flows, tr.flow)
-		if tr.best >= probedOpen {
-			s.open = append(s.open, x)
-		}
+		s.add(tr)
 	}
-	all := slices.DeleteFunc(slices.Collect(maps.Values(by)), func(s *scan) bool { return !s.scanned() })
+	dead := t.deadHosts()
+	all := slices.DeleteFunc(slices.Collect(maps.Values(by)), func(s *scan) bool {
+		return !s.scanned() || s.key.port != 0 && s.failed()*2 < dead
+	})
 	slices.SortFunc(all, func(a, b *scan) int {
 		return cmp.Or(cmp.Compare(b.targets(), a.targets()), cmp.Compare(a.first, b.first), compareTargets(a.key, b.key))
 	})
 	return all
+}
+
+func (s *scan) add(tr *tries) {
+	if s.targets() == 0 || tr.first < s.first {
+		s.first, s.frame = tr.first, tr.frame
+	}
+	s.n[tr.best]++
+	if tr.best < probedOpen {
+		s.vain += tr.n
+	} else {
+		s.open = append(s.open, tr.target)
+	}
+	s.last = max(s.last, tr.last)
+	s.firsts = append(s.firsts, tr.first)
+	s.flows = append(s.flows, tr.flow)
+}
+
+// deadHosts counts the hosts that failed on any port. A sweep asks nearly all
+// of them for each of its ports; the peers of peer-to-peer traffic, of which
+// many are gone, have a port each.
+func (t *scanTally) deadHosts() (n int) {
+	last := Addr{}
+	for i := range t.targets {
+		if tr := &t.targets[i]; tr.best < probedOpen && (n == 0 || tr.addr != last) {
+			n, last = n+1, tr.addr
+		}
+	}
+	return n
 }
 
 func compareTargets(a, b target) int {

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -11,12 +12,12 @@ var rstStorm = &Detector{
 	Doc:       "a host resets many lasting connections within a second, or one connection again and again",
 	Cause:     "a process with many connections crashed or was killed with data unread",
 	Causes:    []string{"a load balancer or firewall dropped its whole table and answers for the hosts", "a node that was fenced or failed over", "a peer that does not believe the RST and keeps sending"},
-	LooksLike: []string{"refusals that answer a scan", "a server that resets short connections as a habit: a steady rate", "a load balancer that drains: it sends FIN"},
+	LooksLike: []string{"refusals that answer a scan", "a server that resets short connections as a habit: a steady rate", "a load balancer that drains: it sends FIN", "data in flight to a side that has given up: a RST for each segment, within a round trip"},
 	Next:      "on CLIENT: journalctl -k --since -10min | grep -i -e oom -e segfault; systemctl list-units --state=failed; did the TTL of the RSTs change against that of the data?",
 	Reference: "RFC 9293 3.5.2, Zeek tcp_storm_thresh",
 	Severity:  Warning,
 	End:       endRSTStorm,
-	Across:    &Across{Group: groupByReset, New: func() Tally { return &stormTally{what: "resets"} }},
+	Across:    &Across{Group: groupByReset, New: func() Tally { return &stormTally{by: CloseByRST} }},
 	Example: `flows 60 apart 2ms by port
 given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:200  ack 300
@@ -29,11 +30,11 @@ var finStorm = &Detector{
 	Doc:       "a host closes most of its many lasting connections within a second",
 	Cause:     "a process with many connections ended or was restarted",
 	Causes:    []string{"a deployment that stops the old process without draining", "a crash loop: is there another storm soon after?", "a pool or proxy that was told to drop all connections"},
-	LooksLike: []string{"a load balancer that drains: its FINs take many seconds", "a busy server that closes short connections", "a steady rate of closes"},
+	LooksLike: []string{"a load balancer that drains: its FINs take many seconds", "a busy server that closes short connections", "a steady rate of closes", "a server that closes what has been idle, and keeps the others"},
 	Next:      "on CLIENT: journalctl --since -10min | grep -i -e stopping -e started -e exited; how do the peers reconnect: all at once?",
 	Reference: "RFC 9293 3.6, Zeek tcp_storm_thresh",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByClose, New: func() Tally { return &stormTally{what: "closes"} }},
+	Across:    &Across{Group: groupByHost, New: func() Tally { return &stormTally{by: CloseByFIN} }},
 	Example: `flows 60 apart 2ms by port
 given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:200  ack 300
@@ -47,116 +48,161 @@ b > a  .   301      ack 201`,
 // server that closes after each request come and go all the time.
 const lasting = int64(5 * time.Second)
 
-// ended returns when and in which frame side s ended a lasting connection, in
-// that way; frame 0: it did not.
-func (f *Flow) ended(s Side, by CloseBy) (at int64, frame uint64) {
-	first := f.firstClose()
-	if f.Close.ActiveCloser != s || f.Close.By != by || first.Time-f.Start < lasting || first.From < Established {
-		return 0, 0
+// lasted returns when a lasting connection was open, and which transition ended
+// it: nil where it goes on. A refused or short one has none.
+func (f *Flow) lasted() (from, to int64, end *Transition) {
+	end, to = f.firstClose(), f.Now
+	if end != nil {
+		if to = end.Time; end.From < Established {
+			return 0, 0, nil
+		}
+	} else if f.Handshake.Result != HandshakeEstablished && f.Handshake.Result != HandshakeMidstream {
+		return 0, 0, nil
 	}
-	return first.Time, first.Frame
+	if to-f.Start < lasting {
+		return 0, 0, nil
+	}
+	return f.Start, to, end
 }
 
+// groupByReset takes the lasting connections that the side reset.
 func groupByReset(f *Flow, s Side) (Group, bool) {
-	_, frame := f.ended(s, CloseByRST)
-	return Group{From: f.Key.Addr[s]}, frame != 0
+	_, to, _ := f.lasted()
+	return Group{From: f.Key.Addr[s]}, to != 0 && f.Close.ActiveCloser == s && f.Close.By == CloseByRST
 }
 
-func groupByClose(f *Flow, s Side) (Group, bool) {
-	_, frame := f.ended(s, CloseByFIN)
-	return Group{From: f.Key.Addr[s]}, frame != 0
+// groupByHost takes all lasting connections: those that stay open tell a host
+// that ends from one that closes what is idle.
+func groupByHost(f *Flow, s Side) (Group, bool) {
+	_, to, _ := f.lasted()
+	return Group{From: f.Key.Addr[s]}, to != 0
 }
 
 type stormTally struct {
-	what    string
-	windows windows[ends]
-	n       int // in all
-	first   int64
-	last    int64
+	by   CloseBy
+	all  []ended
+	skip uint // only one flow in 1<<skip is kept
 }
 
-// ends counts the connections that one window saw ended, by tenths of a second.
-type ends struct {
-	n     [windowWidth / tenth]uint16
-	frame [windowWidth / tenth]uint64 // of the first of each
-	at    [windowWidth / tenth]int64  // and its time
-	flows []int                       // a few
-	sum   int
-}
+// maxEnded bounds the flows that are kept of one host.
+const maxEnded = 1024
 
-const tenth = int64(100 * time.Millisecond)
+// ended is one lasting connection of a host.
+type ended struct {
+	from, to int64
+	frame    uint64 // of the host's FIN or RST; 0: it sent none, or not first
+	flow     int
+	serves   bool
+}
 
 func (t *stormTally) Add(f *Flow, s Side) {
-	at, frame := f.ended(s, f.Close.By)
-	if t.n++; t.n == 1 || at < t.first {
-		t.first = at
+	if !t.keeps(f.Number) {
+		return
 	}
-	t.last = max(t.last, at)
-	e := t.windows.at(at, func(e *ends) int { return e.sum }, nil)
-	i := at % windowWidth / tenth
-	if e.n[i] == 0 || at < e.at[i] {
-		e.frame[i], e.at[i] = frame, at
+	from, to, end := f.lasted()
+	e := ended{from: from, to: to, flow: f.Number, serves: s == f.Server()}
+	if f.Close.ActiveCloser == s && f.Close.By == t.by {
+		e.frame = end.Frame
 	}
-	if e.n[i] < ^uint16(0) {
-		e.n[i]++
-	}
-	if e.sum++; len(e.flows) < maxFlowsNamed {
-		e.flows = append(e.flows, f.Number)
+	t.keep(e)
+}
+
+// keep adds a connection and, when there are too many, drops about half.
+func (t *stormTally) keep(e ended) {
+	t.all = append(t.all, e)
+	for len(t.all) > maxEnded {
+		t.skip++
+		t.all = slices.DeleteFunc(t.all, func(e ended) bool { return !t.keeps(e.flow) })
 	}
 }
 
-// Find wants many connections ended within a second, and far more than this
-// host ends in another.
+// keeps reports whether a flow is among those kept: chance, but the same for
+// whatever order they end in.
+func (t *stormTally) keeps(flow int) bool {
+	const golden = 0x9e3779b97f4a7c15
+	return uint64(flow)*golden>>(64-t.skip) == 0
+}
+
+// storm is the second in which a host ended most.
+type storm struct {
+	ended  []ended
+	open   int // lasting connections that it had when that began
+	rest   int // that it ended at other times
+	others int64
+}
+
+// Find wants many connections ended within a second, far more than this host
+// ends in another, and most of those that it had to end by FIN: a host that
+// closes what has been idle keeps the others.
 func (t *stormTally) Find(n *Finding) bool {
 	const many, factor = 50, 10
-	at, frame, peak, flows := t.peak()
-	others := int((t.last-t.first)/int64(time.Second)) - 1 // seconds
-	rest := t.n - peak
-	if peak < many || rest*factor > peak*max(others, 1) {
+	p := t.peak()
+	peak, rest, open := len(p.ended)<<t.skip, p.rest<<t.skip, p.open<<t.skip
+	if peak < many || int64(rest*factor) > int64(peak)*max(p.others/int64(time.Second), 1) {
 		return false
 	}
-	n.At, n.Last, n.Frame, n.For = at, at+int64(time.Second), frame, int64(time.Second)
-	n.Evidence = fmt.Sprintf("%s %d connections of more than %s within a second; %d others in the %s besides",
-		t.what, peak, since(lasting), rest, since(max(t.last-t.first-int64(time.Second), 0)))
-	slices.Sort(flows)
-	n.Flows, n.FlowCount = flows, peak
+	if t.by == CloseByFIN && peak*2 <= open {
+		return false
+	}
+	first := p.ended[0]
+	n.At, n.Last, n.Frame, n.For = first.to, first.to+int64(time.Second), first.frame, int64(time.Second)
+	about := ""
+	if t.skip > 0 {
+		about = "about "
+	}
+	if t.by == CloseByFIN {
+		if !first.serves {
+			n.Severity = Info // a client may end when it has done its work
+		}
+		n.Evidence = fmt.Sprintf("closes %s%d of the %d connections of more than %s that it has open within a second; %d others in the %s besides",
+			about, peak, open, since(lasting), rest, since(p.others))
+	} else {
+		n.Evidence = fmt.Sprintf("resets %s%d connections of more than %s within a second; %d others in the %s besides",
+			about, peak, since(lasting), rest, since(p.others))
+	}
+	for _, e := range p.ended {
+		n.Flows = append(n.Flows, e.flow)
+	}
+	slices.Sort(n.Flows)
+	n.Flows, n.FlowCount = n.Flows[:min(len(n.Flows), maxFlowsNamed)], peak
 	if rest > peak {
 		n.lower(fmt.Sprintf("%d of its lasting connections end at other times", rest))
 	}
 	return true
 }
 
-// peak returns the second in which most were ended. A second may reach into the
-// next window.
-func (t *stormTally) peak() (at int64, frame uint64, most int, flows []int) {
-	const slots = int(windowWidth / tenth)
-	get := func(i, slot int) int {
-		for slot >= slots {
-			if i++; i == len(t.windows) || t.windows[i].from != t.windows[i-1].from+windowWidth {
-				return 0
-			}
-			slot -= slots
+// peak returns the second in which most were ended.
+func (t *stormTally) peak() (p storm) {
+	own := slices.DeleteFunc(slices.Clone(t.all), func(e ended) bool { return e.frame == 0 })
+	slices.SortFunc(own, func(a, b ended) int { return cmp.Or(cmp.Compare(a.to, b.to), cmp.Compare(a.flow, b.flow)) })
+	lo := 0
+	for i := range own {
+		for own[i].to-own[lo].to > int64(time.Second) {
+			lo++
 		}
-		return int(t.windows[i].v.n[slot])
-	}
-	for i := range t.windows {
-		w := &t.windows[i].v
-		for slot := range slots {
-			sum := 0
-			for d := range int(int64(time.Second) / tenth) {
-				sum += get(i, slot+d)
-			}
-			if w.n[slot] > 0 && sum > most {
-				at, frame, most, flows = w.at[slot], w.frame[slot], sum, slices.Clone(w.flows)
-			}
+		if i+1-lo > len(p.ended) {
+			p.ended = own[lo : i+1]
 		}
 	}
-	return at, frame, most, flows
+	if len(p.ended) == 0 {
+		return p
+	}
+	at := p.ended[0].to
+	for _, e := range t.all {
+		if e.from <= at && at <= e.to {
+			p.open++
+		}
+	}
+	p.rest = len(own) - len(p.ended)
+	p.others = max(own[len(own)-1].to-own[0].to-int64(time.Second), 0)
+	return p
 }
 
-// endRSTStorm looks for one connection that is reset again and again.
+// endRSTStorm looks for one connection that is reset again and again. Whatever
+// was in flight when a side gave up draws a RST for each segment, within a
+// round trip; a peer that goes on for longer does not hear them.
 func endRSTStorm(d *Detector, f *Flow) {
-	const many = 20
+	const many, roundTrip = 20, int64(time.Second)
 	for s := range Side(2) {
 		n := int(f.Sides[s].Counters.Resets)
 		if n < many {
@@ -175,7 +221,7 @@ func endRSTStorm(d *Detector, f *Flow) {
 			}
 		}
 		span := all.Last - all.First
-		if all.Count < many || span*many > int64(10*time.Second)*int64(all.Count) {
+		if all.Count < many || span < roundTrip || span*many > int64(10*time.Second)*int64(all.Count) {
 			continue // fewer than two a second
 		}
 		f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: all.First, Last: all.Last, For: span,

@@ -14,7 +14,9 @@ var synFlood = &Detector{
 	Next:      "on the server: ss -tn state syn-recv '( sport = :PORT )' | wc -l; nstat -az TcpExtSyncookiesSent TcpExtTCPReqQFullDrop TcpExtTCPReqQFullDoCookies; sysctl net.ipv4.tcp_syncookies net.ipv4.tcp_max_syn_backlog; do the sources answer, and does the SYN+ACK leave by the right interface?",
 	Reference: "RFC 4987 2, 3.6",
 	Severity:  Error,
-	Across:    &Across{Group: groupByOpening, New: func() Tally { return &synFloodTally{} }},
+	Across: &Across{Group: groupByOpening, New: func() Tally {
+		return &synFloodTally{rate: timeline[openings, *openings]{span: backlogTime}}
+	}},
 	Example: `flows 150 apart 3ms by client
 a > b  S   100  mss 1460
 b > a  S.  300  ack 101  mss 1460  @+100us
@@ -75,12 +77,11 @@ func groupByOpening(f *Flow, s Side) (Group, bool) {
 
 type synFloodTally struct {
 	flowList // of those that were not completed
-	windows  windows[openings]
-	gone     openings // of windows that had to make room, though a flood's
+	rate     timeline[openings, *openings]
 	sources  map[Addr]struct{}
 }
 
-// openings counts the connections that began in one window.
+// openings counts the connections that began in one stretch of time.
 type openings struct {
 	completed, half, unanswered uint32
 	repeated                    uint32 // half-open ones whose SYN+ACK was sent again
@@ -92,10 +93,13 @@ type openings struct {
 // maxSources bounds the addresses that are told apart.
 const maxSources = 64
 
+// count is what a flood's peak is measured by.
+func (o *openings) count() int { return o.open() }
+
 func (o *openings) open() int { return int(o.half + o.unanswered) }
 
 func (t *synFloodTally) Add(f *Flow, _ Side) {
-	o := t.windows.at(f.Start, (*openings).open, t.leave)
+	o := t.rate.at(f.Start)
 	switch f.opening() {
 	case openingCompleted:
 		o.completed++
@@ -124,14 +128,7 @@ func (t *synFloodTally) Add(f *Flow, _ Side) {
 	}
 }
 
-// leave keeps when a flood was that lasts for more windows than are kept.
-func (t *synFloodTally) leave(o *openings) {
-	if int64(o.open())*backlogTime >= floodLeast*windowWidth {
-		t.gone.plus(o)
-	}
-}
-
-// plus adds another window.
+// plus adds another stretch.
 func (o *openings) plus(p *openings) {
 	if p.open() > 0 && (o.open() == 0 || p.first < o.first) {
 		o.first, o.frame = p.first, p.frame
@@ -144,34 +141,26 @@ func (o *openings) plus(p *openings) {
 	o.insisting += p.insisting
 }
 
-func sumOpenings(w windows[openings]) (all openings) {
-	for i := range w {
-		all.plus(&w[i].v)
-	}
-	return all
-}
-
 // Find wants a flood at its worst: many, most of the openings or a good part
 // of them, and by what the listener itself shows. A few SYN+ACKs at least say
 // that it is up; that they are sent again, or that others complete, says that
 // the capture is not of SYNs alone.
 func (t *synFloodTally) Find(n *Finding) bool {
 	const fewAnswers = 8
-	at, peak := t.windows.worst(backlogTime, (*openings).plus, (*openings).open)
+	peak, rate := t.rate.peak()
 	open := peak.open()
 	switch {
-	case open < floodLeast || peak.half < fewAnswers:
+	case rate < floodLeast || peak.half < fewAnswers:
 		return false
 	case int(peak.completed) > 3*open:
 		return false // more than three of four complete
 	case peak.completed == 0 && peak.repeated*2 < peak.half:
 		return false
 	}
-	tenth := t.windows[at].v.open() / 10
-	all := sumOpenings(t.windows.around(at, backlogTime, func(o *openings) bool { return o.open() > tenth }))
+	tenth := t.rate.at(peak.first).open() / 10
+	all := t.rate.around(peak.first, func(o *openings) bool { return o.open() > tenth })
 	all.plus(&peak)
-	all.plus(&t.gone)
-	if open < floodMuch {
+	if rate < floodMuch {
 		n.Severity = Warning
 	}
 	n.At, n.Last, n.Frame, n.For = all.first, all.last, all.frame, all.last-all.first

@@ -37,37 +37,35 @@ func groupByCloser(f *Flow, s Side) (Group, bool) {
 
 type closerTally struct {
 	flowList
-	windows windows[closes] // by the time of the close, in units of which six make 2 MSL
+	closes  timeline[closes, *closes] // over 2 MSL, by the time of the close
 	profile *Profile
+	low, up uint16 // the client's ports
 }
 
-// closes counts the connections that were closed in one window.
+// closes counts the connections that were closed in a stretch of time.
 type closes struct {
 	n           int
 	first, last int64
 	frame       uint64 // of first
 }
 
-// unit is how many ns of closing time one ns of a window stands for.
-func (t *closerTally) unit() int64 { return max(1, int64(t.profile.TimeWait/time.Minute)) }
-
 func (t *closerTally) Add(f *Flow, s Side) {
-	in := f.entered(s, TimeWait)
-	t.profile = f.profile
-	c := t.windows.at(in.Time/t.unit(), (*closes).count, nil)
-	if c.n++; c.n == 1 || in.Time < c.first {
-		c.first, c.frame = in.Time, in.Frame
+	in, port := f.entered(s, TimeWait), f.Key.Port[s]
+	if t.profile == nil {
+		t.profile, t.low = f.profile, port
+		t.closes.span = int64(f.profile.TimeWait)
 	}
-	c.last = max(c.last, in.Time)
+	t.low, t.up = min(t.low, port), max(t.up, port)
+	t.closes.at(in.Time).plus(&closes{n: 1, first: in.Time, last: in.Time, frame: in.Frame})
 	t.add(f.Number)
 }
 
 // Find wants a good part of the ports in TIME_WAIT at once.
 func (t *closerTally) Find(n *Finding) bool {
 	const some, much = 20, 50 // percent
-	_, peak := t.windows.worst(int64(t.profile.TimeWait)/t.unit(), (*closes).plus, (*closes).count)
-	ports := t.profile.Ephemeral
-	share := peak.n * 100 / ports
+	peak, held := t.closes.peak()
+	ports, whose := t.ports()
+	share := held * 100 / ports
 	if share < some {
 		return false
 	}
@@ -75,16 +73,25 @@ func (t *closerTally) Find(n *Finding) bool {
 		n.Severity = Info
 	}
 	n.At, n.Last, n.Frame, n.For = peak.first, peak.last, peak.frame, peak.last-peak.first
-	n.Evidence = fmt.Sprintf("the client closes %d connections within %s and holds their ports in TIME_WAIT for %s: %d %% of the %d that %s gives%s",
-		peak.n, since(n.For), since(int64(t.profile.TimeWait)), share, ports, t.profile.Name, t.runsOut(&peak))
+	n.Evidence = fmt.Sprintf("the client closes %d connections within %s and holds their ports in TIME_WAIT for %s: %d %% of the %d that %s%s",
+		peak.n, since(n.For), since(int64(t.profile.TimeWait)), share, ports, whose, t.runsOut(&peak, ports))
 	t.onto(n)
 	return true
+}
+
+// ports returns how many ports the client chooses from: the profile's, or more
+// where those that it has used lie further apart.
+func (t *closerTally) ports() (n int, whose string) {
+	if used := int(t.up) - int(t.low) + 1; used > t.profile.Ephemeral {
+		return used, fmt.Sprintf("it uses (%d to %d)", t.low, t.up)
+	}
+	return t.profile.Ephemeral, t.profile.Name + " gives"
 }
 
 func (c *closes) count() int { return c.n }
 
 func (c *closes) plus(d *closes) {
-	if c.n == 0 || d.first < c.first {
+	if c.n == 0 || d.first < c.first || d.first == c.first && d.frame < c.frame {
 		c.first, c.frame = d.first, d.frame
 	}
 	c.n += d.n
@@ -92,9 +99,9 @@ func (c *closes) plus(d *closes) {
 }
 
 // runsOut says when no port is left, at this rate.
-func (t *closerTally) runsOut(peak *closes) string {
+func (t *closerTally) runsOut(peak *closes, ports int) string {
 	lasted := max(peak.last-peak.first, int64(time.Second))
-	after := int64(float64(lasted) * float64(t.profile.Ephemeral) / float64(peak.n))
+	after := int64(float64(lasted) * float64(ports) / float64(peak.n))
 	if after > int64(t.profile.TimeWait) {
 		return "; at this rate they suffice"
 	}

@@ -64,31 +64,3 @@ func (w windows[T]) upTo(i int, span int64) windows[T] {
 	}
 	return w[j : i+1]
 }
-
-// worst adds up the windows of each span and returns the largest sum, with the
-// window that ends it.
-func (w windows[T]) worst(span int64, plus func(sum, v *T), size func(*T) int) (at int, peak T) {
-	for i := range w {
-		var sum T
-		for _, v := range w.upTo(i, span) {
-			plus(&sum, &v.v)
-		}
-		if size(&sum) > size(&peak) {
-			at, peak = i, sum
-		}
-	}
-	return at, peak
-}
-
-// around returns the windows about window i that are like it, none further from
-// the next than a span: those between may have had to make room.
-func (w windows[T]) around(i int, span int64, like func(*T) bool) windows[T] {
-	lo, hi := i, i
-	for lo > 0 && w[lo].from-w[lo-1].from <= span && like(&w[lo-1].v) {
-		lo--
-	}
-	for hi+1 < len(w) && w[hi+1].from-w[hi].from <= span && like(&w[hi+1].v) {
-		hi++
-	}
-	return w[lo : hi+1]
-}
