@@ -25,6 +25,7 @@ var linkTypes = []linkType{
 	{101, "raw IP", decodeRawIP},
 	{108, "OpenBSD loopback", decodeNull},
 	{113, "Linux cooked v1", decodeCooked1},
+	{226, "Solaris ipnet", decodeIPNet},
 	{228, "IPv4", decodeRawIP},
 	{229, "IPv6", decodeRawIP},
 	{276, "Linux cooked v2", decodeCooked2},
@@ -89,7 +90,8 @@ type port struct {
 	snap  uint32    // pcapng: the interface's snap length, 0 for none
 	clock clock     // pcapng: how it writes times
 
-	dropped uint64 // pcapng: what it says to have lost
+	dropped uint64 // pcapng: what Interface Statistics say that it lost
+	lost    uint64 // pcapng: the same by its packets' own counts
 }
 
 // path is where a frame was seen, in a form that compares without pointers.
