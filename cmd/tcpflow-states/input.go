@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -119,23 +121,47 @@ func (c *oneCapture) close() error {
 	return c.out.Close()
 }
 
-// piped reports whether standard input is among the captures: then they may
-// come while they are made.
+// piped reports whether standard input or a named pipe is among the captures:
+// then they may come while they are made.
 func (in *inputs) piped() bool {
-	for _, name := range in.names {
-		if name == "-" {
-			return true
-		}
+	return slices.ContainsFunc(in.names, isPipe)
+}
+
+// isPipe reports whether a capture may have to be waited for: standard input,
+// named pipes, what the shell makes of <(…), terminals and other devices.
+func isPipe(name string) bool {
+	if name == "-" {
+		return true
 	}
-	return false
+	info, err := os.Stat(name)
+	return err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice|fs.ModeSocket) != 0
 }
 
 // open opens a capture.
 func (in *inputs) open(name string) (capture.Source, error) {
-	if name == "-" {
-		return capture.NewReader(newPipe(os.Stdin, in.interrupt), "standard input", capture.Options{})
+	if !isPipe(name) {
+		return capture.Open(name, capture.Options{})
 	}
-	return capture.Open(name, capture.Options{})
+	shown, p := "standard input", newPipe(os.Stdin, in.interrupt)
+	if name != "-" {
+		shown, p = name, newNamedPipe(name, in.interrupt)
+	}
+	src, err := capture.NewReader(p, shown, capture.Options{})
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &pipedSource{src, p}, nil
+}
+
+// pipedSource closes the pipe with the Source that reads it.
+type pipedSource struct {
+	capture.Source
+	pipe *pipe
+}
+
+func (s *pipedSource) Close() error {
+	return errors.Join(s.Source.Close(), s.pipe.Close())
 }
 
 // read reads a capture to its end, or as far as that goes, into a Tracker. It
@@ -193,7 +219,7 @@ func describe(name string, src capture.Source, totals analyzer.Totals, err error
 		return f
 	}
 	s := src.Stats()
-	f.Name, f.Format = report.Text(s.Name), s.Format
+	f.Name, f.Format, f.Compression = report.Text(s.Name), s.Format, s.Compression
 	f.Frames, f.Segments, f.ICMPErrors = s.Frames, s.Segments, s.Unreachable
 	for reason, n := range s.Skipped {
 		if n > 0 {
@@ -209,14 +235,17 @@ func describe(name string, src capture.Source, totals analyzer.Totals, err error
 	return f
 }
 
-// pipe reads standard input so that Ctrl-C can end it: a read that waits for
-// a silent producer cannot be called back, but it can be left alone.
+// pipe reads standard input or a named pipe so that Ctrl-C can end it: a read
+// that waits for a silent producer cannot be called back, but it can be left
+// alone. So can the opening of a named pipe that nobody writes to.
 type pipe struct {
 	chunks    chan chunk
 	rest      []byte
 	err       error
 	interrupt context.Context
 	grace     time.Duration
+	closed    context.Context
+	close     context.CancelFunc
 }
 
 type chunk struct {
@@ -229,18 +258,57 @@ type chunk struct {
 const grace = time.Second
 
 func newPipe(r io.Reader, interrupt context.Context) *pipe {
-	p := &pipe{chunks: make(chan chunk, 4), interrupt: interrupt, grace: grace}
+	p := idlePipe(interrupt)
+	go p.fill(r)
+	return p
+}
+
+// newNamedPipe opens the pipe beside the reading: open(2) waits for a producer.
+func newNamedPipe(name string, interrupt context.Context) *pipe {
+	p := idlePipe(interrupt)
 	go func() {
-		for {
-			b := make([]byte, 64<<10)
-			n, err := r.Read(b)
-			p.chunks <- chunk{b[:n], err}
-			if err != nil {
-				return
-			}
+		f, err := os.Open(name)
+		if err != nil {
+			p.send(chunk{err: err})
+			return
 		}
+		context.AfterFunc(p.closed, func() { f.Close() })
+		p.fill(f)
 	}()
 	return p
+}
+
+func idlePipe(interrupt context.Context) *pipe {
+	p := &pipe{chunks: make(chan chunk, 4), interrupt: interrupt, grace: grace}
+	p.closed, p.close = context.WithCancel(context.Background())
+	return p
+}
+
+// fill hands on what r gives as soon as it gives it.
+func (p *pipe) fill(r io.Reader) {
+	for {
+		b := make([]byte, 64<<10)
+		n, err := r.Read(b)
+		if !p.send(chunk{b[:n], err}) || err != nil {
+			return
+		}
+	}
+}
+
+// send reports whether somebody may still read.
+func (p *pipe) send(c chunk) bool {
+	select {
+	case p.chunks <- c:
+		return true
+	case <-p.closed.Done():
+		return false
+	}
+}
+
+// Close ends the reading of a named pipe, so that its producer sees it.
+func (p *pipe) Close() error {
+	p.close()
+	return nil
 }
 
 // Read implements io.Reader.
