@@ -141,6 +141,16 @@ func unsupportedLink(file string, number uint16) *Error {
 	}
 }
 
+// Next implements Source.
+func (r *pcapReader) Next(p *Packet) error {
+	for r.err == nil && r.joined == nil {
+		if r.record(p) {
+			return nil
+		}
+	}
+	return r.follow(p)
+}
+
 // record reads one record and reports whether p was filled. It sets r.err at
 // the end.
 func (r *pcapReader) record(p *Packet) bool {

@@ -75,6 +75,16 @@ func pcapngFollows(s *stream) bool {
 		(byteOrder{}.u32(h[blockBodyStart:]) == byteOrderMagic || byteOrder{big: true}.u32(h[blockBodyStart:]) == byteOrderMagic)
 }
 
+// Next implements Source.
+func (r *pcapngReader) Next(p *Packet) error {
+	for r.err == nil && r.joined == nil {
+		if r.record(p) {
+			return nil
+		}
+	}
+	return r.follow(p)
+}
+
 // record reads one block.
 func (r *pcapngReader) record(p *Packet) bool {
 	h := r.w.peek(blockEdges)

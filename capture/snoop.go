@@ -78,6 +78,16 @@ func snoopFollows(s *stream) bool {
 	return len(h) == snoopHeaderLen && h[8] == 0 && h[9] == 0 && h[10] == 0 && h[11] >= snoopVersion && h[11] <= snoopSurveyor
 }
 
+// Next implements Source.
+func (r *snoopReader) Next(p *Packet) error {
+	for r.err == nil && r.joined == nil {
+		if r.record(p) {
+			return nil
+		}
+	}
+	return r.follow(p)
+}
+
 // record reads one record: original length, included length, record length,
 // cumulative drops, seconds, microseconds, the packet, padding.
 func (r *snoopReader) record(p *Packet) bool {

@@ -147,10 +147,10 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint8(r))
 }
 
-// stream is the Source, and what the readers of all formats share.
+// stream is what the readers of all formats share.
 type stream struct {
 	w      window
-	reader reader    // of the file at hand
+	joined reader    // of the file at hand, where it is not the first in the input
 	input  *input    // the compressed input, nil without compression
 	packed *unpacker // the innermost, nil without compression
 	d      decoder
@@ -175,9 +175,11 @@ func (s *stream) Position() int64 {
 	return s.w.read.Load()
 }
 
-func (s *stream) Next(p *Packet) error {
+// follow is Next from the reader's end on, or from where another file was joined
+// to the reader's.
+func (s *stream) follow(p *Packet) error {
 	for s.err == nil {
-		if s.reader.record(p) {
+		if s.joined.record(p) {
 			return nil
 		}
 	}
@@ -251,8 +253,11 @@ func (s *stream) clock(time int64) {
 	s.prev = time
 }
 
-// reader reads the records of one file format.
+// reader reads the records of one file format. Its Next calls record itself for
+// the first file in the input, which is nearly always the only one, and follow
+// from there on.
 type reader interface {
+	Source
 	// record reads one record, or a block without a packet, and reports whether
 	// p was filled. At the end it sets stream.err; where another file begins, it
 	// calls stream.join.
@@ -371,11 +376,11 @@ func (s *stream) identify() (Source, error) {
 		return nil, &Error{File: s.stats.Name, Problem: "file is " + f.name, Remedy: s.hint(f.hint)}
 	}
 	s.stats.Format = f.name
-	var err error
-	if s.reader, err = f.open(s); err != nil {
-		return nil, err
+	r, err := f.open(s)
+	if err != nil {
+		return nil, err // a nil reader must not become a Source that is not nil
 	}
-	return s, nil
+	return r, nil
 }
 
 // format is the one that the input is in from here, nil when none is known.
@@ -407,7 +412,7 @@ func (s *stream) join() bool {
 		s.err = err
 		return true
 	}
-	s.reader = next
+	s.joined = next
 	return true
 }
 
