@@ -164,9 +164,9 @@ func TestSwappedAddresses(t *testing.T) {
 		},
 	}, func(k analyzer.Key) analyzer.Key {
 		if turned(k) {
-			return analyzer.Key{Addr: [2]analyzer.Addr{turn(k.Addr[1]), turn(k.Addr[0])}, Port: [2]uint16{k.Port[1], k.Port[0]}}
+			return analyzer.Key{Addr: [2]analyzer.Addr{turn(k.Addr[1]), turn(k.Addr[0])}, Port: [2]uint16{k.Port[1], k.Port[0]}, Path: k.Path}
 		}
-		return analyzer.Key{Addr: [2]analyzer.Addr{turn(k.Addr[0]), turn(k.Addr[1])}, Port: k.Port}
+		return analyzer.Key{Addr: [2]analyzer.Addr{turn(k.Addr[0]), turn(k.Addr[1])}, Port: k.Port, Path: k.Path}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 )
@@ -64,6 +65,21 @@ func BenchmarkReadPcapng(b *testing.B)   { benchRead(b, benchPcapng(benchFrame(0
 
 func BenchmarkReadPcapVXLAN(b *testing.B) {
 	benchRead(b, benchPcap(ether(etherIPv4, over(4789, head(vxlan42, benchFrame(0))))))
+}
+
+// BenchmarkReadGzip is what of the decompression two cores do not hide.
+func BenchmarkReadGzip(b *testing.B) {
+	// As with real captures, what is in the packets does not repeat itself.
+	file := benchPcap(benchFrame(0))
+	random := rand.New(rand.NewPCG(1, 2))
+	for at := 24; at < len(file); at += 16 + 216 {
+		for k := range 75 {
+			file[at+16+66+k] = byte(random.Uint32())
+		}
+	}
+	file = gzipped(0, file)
+	b.ResetTimer()
+	benchRead(b, file)
 }
 
 func BenchmarkDecode(b *testing.B) { benchDecode(b, benchFrame(0)) }

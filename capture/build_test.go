@@ -2,7 +2,9 @@ package capture
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
@@ -214,4 +216,44 @@ func skipped(st *Stats) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// snoopFile is a snoop capture of frames a second apart, each padded to a
+// multiple of 4.
+func snoopFile(datalink uint32, frames ...[]byte) []byte {
+	b := be.AppendUint32(be.AppendUint32([]byte(snoopMagic), 2), datalink)
+	for i, f := range frames {
+		pad := -len(f) & 3
+		for _, v := range []int{len(f), len(f), 24 + len(f) + pad, i, 1000 + i, 500000} {
+			b = be.AppendUint32(b, uint32(v))
+		}
+		b = append(append(b, f...), make([]byte, pad)...)
+	}
+	return b
+}
+
+// gzipped compresses with gzip: in pieces of so many bytes with a flush after
+// each, 0 for one piece.
+func gzipped(piece int, b []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	for len(b) > 0 {
+		n := len(b)
+		if piece > 0 {
+			n = min(n, piece)
+		}
+		z.Write(b[:n])
+		z.Flush()
+		b = b[n:]
+	}
+	z.Close()
+	return out.Bytes()
+}
+
+// xzHead is an xz stream header without check, and a block header that names a
+// dictionary size.
+func xzHead(dictionary byte) []byte {
+	b := join([]byte("\xfd7zXZ\x00\x00\x00"), le.AppendUint32(nil, crc32.ChecksumIEEE([]byte{0, 0})))
+	block := []byte{2, 0, 0x21, 1, dictionary, 0, 0, 0}
+	return le.AppendUint32(append(b, block...), crc32.ChecksumIEEE(block))
 }

@@ -328,7 +328,7 @@ func TestEncapsulationsDoNotAllocate(t *testing.T) {
 		if c.link == 10 || c.link == 117 {
 			continue
 		}
-		s := &stream{}
+		s := &stream{d: decoder{links: &linkTable{}}}
 		in := port{link: linkTypeOf(c.link)}
 		var p Packet
 		if n := testing.AllocsPerRun(10, func() {

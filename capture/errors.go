@@ -16,10 +16,14 @@ import (
 type Error struct {
 	File    string // as given to Open, or the name given to NewReader
 	Frame   uint64 // the frame that could not be read, from 1; 0 when the trouble is not in a frame
-	Offset  int64  // byte of the file at which that frame, or the trouble, begins
+	Offset  int64  // byte of the capture at which that frame, or the trouble, begins
 	Problem string // what was found
 	Remedy  string // what would help, or what the results still cover
 	Err     error  // the cause, for errors.Is and errors.As; not printed
+
+	// Compression is how the file is compressed, as in Stats: then Offset counts
+	// decompressed bytes. Empty without compression.
+	Compression string
 }
 
 // Error is one line:
@@ -28,11 +32,16 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(oneLine(e.File))
-	switch {
-	case e.Frame > 0:
-		fmt.Fprintf(&b, ": frame %d at byte %s", e.Frame, thousands(uint64(e.Offset)))
-	case e.Offset > 0:
-		fmt.Fprintf(&b, ": at byte %s", thousands(uint64(e.Offset)))
+	if e.Frame > 0 {
+		fmt.Fprintf(&b, ": frame %d", e.Frame)
+	} else if e.Offset > 0 {
+		b.WriteByte(':')
+	}
+	if e.Frame > 0 || e.Offset > 0 {
+		fmt.Fprintf(&b, " at byte %s", thousands(uint64(e.Offset)))
+		if e.Compression != "" {
+			b.WriteString(" decompressed")
+		}
 	}
 	b.WriteString(": " + e.Problem)
 	if e.Remedy != "" {
@@ -85,28 +94,40 @@ func covered(frames uint64) string {
 // damaged is the Error for a record or block that cannot be true.
 func (s *stream) damaged(format string, args ...any) *Error {
 	return &Error{
-		File:    s.stats.Name,
-		Frame:   s.stats.Frames + 1,
-		Offset:  s.w.offset(),
-		Problem: fmt.Sprintf(format, args...),
-		Remedy:  "capture is damaged from here; " + covered(s.stats.Frames),
+		File:        s.stats.Name,
+		Frame:       s.stats.Frames + 1,
+		Offset:      s.w.offset(),
+		Problem:     fmt.Sprintf(format, args...),
+		Remedy:      "capture is damaged from here; " + covered(s.stats.Frames),
+		Compression: s.stats.Compression,
 	}
 }
 
 // cut is the Error for an input that ends, or stops being readable, got bytes
 // into a record or block of want bytes that begins at byte offset.
 func (s *stream) cut(what string, offset, got, want int64) *Error {
-	e := &Error{File: s.stats.Name, Frame: s.stats.Frames + 1, Offset: offset}
-	if err := s.w.err; err != nil && !errors.Is(err, io.EOF) {
-		e.Err = err
-		e.Problem = "reading failed: " + cause(err)
-		e.Remedy = "capture is unreadable from here; " + covered(s.stats.Frames)
+	e := &Error{File: s.stats.Name, Frame: s.stats.Frames + 1, Offset: offset, Compression: s.stats.Compression}
+	if s.w.err != nil && s.w.err != io.EOF {
+		s.unreadable(e, "capture is unreadable from here; "+covered(s.stats.Frames))
 		return e
 	}
 	e.Err = io.ErrUnexpectedEOF
 	e.Problem = fmt.Sprintf("file ends inside the %s (%s of %s bytes)", what, thousands(uint64(got)), thousands(uint64(want)))
 	e.Remedy = "capture was cut off here, or is still being written; " + covered(s.stats.Frames)
 	return e
+}
+
+// unreadable words an input that stops being readable: remedy is what helps
+// where the input itself does.
+func (s *stream) unreadable(e *Error, remedy string) {
+	e.Err = s.w.err
+	var packed *unpackError
+	if errors.As(s.w.err, &packed) {
+		e.Problem, e.Remedy = packed.words(s)
+		return
+	}
+	e.Problem = "reading failed: " + cause(s.w.err)
+	e.Remedy = remedy
 }
 
 // thousands writes a number with commas, as in 88,310.

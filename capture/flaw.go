@@ -42,7 +42,7 @@ func (s *stream) whole() error {
 	if f.frame == 0 {
 		return io.EOF
 	}
-	e := &Error{File: st.Name, Frame: f.frame, Offset: f.offset, Err: ErrFlawed}
+	e := &Error{File: st.Name, Frame: f.frame, Offset: f.offset, Err: ErrFlawed, Compression: st.Compression}
 	if f.back > 0 {
 		by := time.Duration(f.back)
 		if by = by.Round(time.Millisecond); by > time.Minute {

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ulikunitz/xz"
 )
 
 // seedFiles adds the project's captures and the damaged ones of the bad-input
@@ -31,6 +34,7 @@ func seedFiles(f *testing.F, add func(file []byte)) {
 func checkReader(t *testing.T, file []byte) {
 	src, err := NewReader(bytes.NewReader(file), "fuzz", Options{Window: minWindow})
 	if err == nil {
+		defer src.Close()
 		var p Packet
 		for err == nil {
 			if err = src.Next(&p); err == nil && p.Kind == KindSegment && int(p.Segment.Link) >= len(src.Links()) {
@@ -46,7 +50,7 @@ func checkReader(t *testing.T, file []byte) {
 	if !errors.As(err, &e) || e.Problem == "" || e.Remedy == "" || strings.ContainsAny(err.Error(), "\n\r") {
 		t.Fatalf("error %#v", err)
 	}
-	if e.Offset < 0 || e.Offset > int64(len(file)) {
+	if e.Offset < 0 || e.Offset > int64(len(file)) && e.Compression == "" {
 		t.Fatalf("offset %d in a file of %d bytes: %v", e.Offset, len(file), err)
 	}
 }
@@ -59,6 +63,9 @@ func checkStats(t *testing.T, src Source, size int) {
 	}
 	if sum != st.Frames {
 		t.Fatalf("%d frames, %d accounted for: %+v", st.Frames, sum, st)
+	}
+	if st.Compression != "" {
+		size *= 1 << 20 // no compression here does better
 	}
 	if st.Bytes > uint64(size) || src.Position() > int64(size) {
 		t.Fatalf("%d bytes consumed, %d read, of %d", st.Bytes, src.Position(), size)
@@ -91,6 +98,73 @@ func FuzzPcapng(f *testing.F) {
 		ngSection(be), ngInterface(be, 276, 96, ngOption(be, optionTSResol, "\xff"), ngOption(be, optionTSOffset, "12345678"), ngOption(be, optionIfName, "any")),
 		ngPacket(be, 0, 1<<63, frame, 71), ngBlock(be, blockStatistics, make([]byte, 12)), ngBlock(be, 0x99, []byte("unknown"))))
 	f.Fuzz(checkReader)
+}
+
+func FuzzSnoop(f *testing.F) {
+	frame := plainFrame()
+	f.Add(snoopFile(4, frame, frame))
+	f.Add(join(snoopFile(0x80000005, frame), snoopFile(8, frame), pcapFile(1, frame)))
+	f.Add(snoopFile(4, frame)[:60])
+	f.Fuzz(func(t *testing.T, file []byte) {
+		checkReader(t, join([]byte(snoopMagic), file[min(len(file), len(snoopMagic)):]))
+	})
+}
+
+// FuzzCompressed reads any bytes as a file of each compression.
+func FuzzCompressed(f *testing.F) {
+	for i := range compressions {
+		for _, file := range compressedSeeds(f, compressions[i].name) {
+			f.Add(uint8(i), file)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, file []byte) {
+		magic := compressions[int(which)%len(compressions)].magics[0]
+		file = join([]byte(magic), file[min(len(file), len(magic)):])
+		if which%2 == 1 { // damage within, not a wrong magic number
+			checkReader(t, join(file, file))
+		}
+		checkReader(t, file)
+	})
+}
+
+// FuzzXZDictionary holds the guard against the library: with it, nothing is read
+// otherwise than without, and no dictionary beyond the limit gets through.
+func FuzzXZDictionary(f *testing.F) {
+	for _, file := range compressedSeeds(f, "xz") {
+		f.Add(file)
+	}
+	f.Add(xzHead(40))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		var guarded bytes.Buffer
+		err := unpackXZ(&limitedWriter{&guarded, 1 << 20}, bufio.NewReader(bytes.NewReader(file)))
+		if errors.Is(err, errDictionary) || guarded.Len() >= 1<<20 {
+			return
+		}
+		var plain bytes.Buffer
+		z, want := xz.NewReader(bytes.NewReader(file))
+		if want == nil {
+			_, want = io.Copy(&limitedWriter{&plain, 1 << 20}, z)
+		}
+		if (err == nil) != (want == nil) || !bytes.Equal(guarded.Bytes(), plain.Bytes()) {
+			t.Fatalf("guarded: %d bytes, %v; plain: %d bytes, %v", guarded.Len(), err, plain.Len(), want)
+		}
+	})
+}
+
+// limitedWriter takes left bytes and fails then.
+type limitedWriter struct {
+	w    io.Writer
+	left int
+}
+
+func (l *limitedWriter) Write(b []byte) (int, error) {
+	n := min(len(b), l.left)
+	l.left -= n
+	l.w.Write(b[:n])
+	if n < len(b) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
 }
 
 // FuzzDecode decodes any bytes as a frame of any link type. The decoder must not

@@ -97,7 +97,8 @@ type port struct {
 	snap  uint32    // pcapng: the interface's snap length, 0 for none
 	clock clock     // pcapng: how it writes times
 
-	dropped uint64 // pcapng: what it says to have lost
+	dropped uint64 // pcapng: what Interface Statistics say that it lost
+	lost    uint64 // pcapng: the same by its packets' own counts
 }
 
 // frame is one record on its way through the decoder. Each step moves data and

@@ -2,29 +2,41 @@ package capture
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/bits"
 	"strconv"
+	"strings"
 )
 
 // pcapMagics are the first bytes of a pcap file in both byte orders
-// (draft-ietf-opsawg-pcap 4).
+// (draft-ietf-opsawg-pcap 4) and those of its variants.
 var pcapMagics = []string{
 	"\xa1\xb2\xc3\xd4", "\xd4\xc3\xb2\xa1", // microseconds
 	"\xa1\xb2\x3c\x4d", "\x4d\x3c\xb2\xa1", // nanoseconds
 	"\xa1\xb2\xcd\x34", "\x34\xcd\xb2\xa1", // Kuznetzov's, with longer record headers
+	"\x1c\x00\x01\xac", "\xac\x01\x00\x1c", // IXIA's lcap of hardware captures
+	"\x1c\x00\x01\xab", "\xab\x01\x00\x1c", // and of software captures
 }
 
 const (
 	pcapHeaderLen     = 24
+	ixiaHeaderLen     = 28 // 24 and: the length of all records
 	pcapRecordLen     = 16
+	nokiaLen          = 20         // 16 and: four octets that only Nokia knows
 	kuznetzovLen      = 24         // 16 and: interface index, protocol, packet type, padding
-	pcapMagicNanos    = 0xa1b23c4d // in the file's byte order
+	suseLen           = 28         // the same with two CPU numbers and more padding
+	pcapMagicMicros   = 0xa1b2c3d4 // in the file's byte order
+	pcapMagicNanos    = 0xa1b23c4d
 	pcapMagicKuznetz  = 0xa1b2cd34
+	pcapMagicIxiaHard = 0x1c0001ac
+	pcapMagicIxiaSoft = 0x1c0001ab
 	nanosPerSecond    = 1_000_000_000
 	nanosPerMicro     = 1_000
 	pcapLinkTypeBits  = 0xffff // the bits above are about the frame check sequence
 	pcapLinkTypeStart = 20
+	pcapMajor         = 2
+	pcapMinor         = 4
 )
 
 // byteOrder reads the integers of a capture written in either order. Little
@@ -55,39 +67,68 @@ type pcapReader struct {
 	order     byteOrder
 	fraction  int64 // nanoseconds per unit of a record's second time field
 	recordLen int   // length of a record's header
+	swapped   bool  // the lengths may be the other way round
 	port      port
 }
 
-func newPcap(s *stream) (Source, error) {
-	h := s.w.peek(pcapHeaderLen)
-	if len(h) < pcapHeaderLen {
-		return nil, s.cutHeader("pcap file header", int64(len(h)), pcapHeaderLen)
-	}
+func newPcap(s *stream) (reader, error) {
 	r := &pcapReader{stream: s, fraction: nanosPerMicro, recordLen: pcapRecordLen}
-	r.order.big = h[0] == 0xa1
-	switch r.order.u32(h) {
-	case pcapMagicNanos:
-		r.fraction = 1
-	case pcapMagicKuznetz:
-		r.recordLen = kuznetzovLen
+	size := pcapHeaderLen
+	if head := s.w.peek(4); len(head) == 4 && (head[0] == 0x1c || head[3] == 0x1c) {
+		size = ixiaHeaderLen
 	}
+	h := s.w.peek(size)
+	if len(h) < size {
+		return nil, s.cutHeader("pcap file header", int64(len(h)), int64(size))
+	}
+	r.order.big = h[0] == 0xa1 || h[0] == 0x1c
 	number := uint16(r.order.u32(h[pcapLinkTypeStart:]) & pcapLinkTypeBits)
 	r.port.link = linkTypeOf(number)
-	if r.port.link == nil {
+	aix := r.aix(h)
+	if r.port.link == nil && s.atStart() {
 		return nil, unsupportedLink(s.stats.Name, number)
 	}
-	s.w.discard(pcapHeaderLen)
-	s.stats.Bytes = pcapHeaderLen
+	magic := r.order.u32(h)
+	major, minor := r.order.u16(h[4:]), r.order.u16(h[6:])
+	r.swapped = major == pcapMajor && minor < pcapMinor || major == 543
+	s.w.discard(int64(size))
+	s.stats.Bytes = uint64(s.w.offset())
+	switch {
+	case magic == pcapMagicNanos || aix:
+		r.fraction = 1
+	case magic == pcapMagicKuznetz:
+		r.recordLen = r.layout(kuznetzovLen, suseLen)
+	case magic == pcapMagicMicros:
+		r.recordLen = r.layout(pcapRecordLen, kuznetzovLen, nokiaLen)
+	default:
+		r.ixiaFraction()
+	}
 	return r, nil
 }
 
-// cutHeader is the Error for an input that ends before its first frame could
-// begin.
+// pcapFollows looks for a version that libpcap has written since 1994.
+func pcapFollows(s *stream) bool {
+	h := s.w.peek(pcapHeaderLen)
+	if len(h) < pcapHeaderLen {
+		return false
+	}
+	order := byteOrder{big: h[0] == 0xa1 || h[0] == 0x1c}
+	return order.u16(h[4:]) == pcapMajor && order.u16(h[6:]) <= pcapMinor
+}
+
+// cutHeader is the Error for an input that ends inside a file's header, which is
+// the first header or that of a file joined to others.
 func (s *stream) cutHeader(what string, got, want int64) *Error {
 	e := s.cut(what, 0, got, want)
 	e.Frame = 0
-	e.Offset = got
-	e.Remedy = "nothing could be read; copy or capture it again"
+	e.Offset = s.w.offset() + got
+	var packed *unpackError
+	switch {
+	case s.stats.Frames > 0:
+		e.Remedy = "results cover the files before it: " + strings.TrimPrefix(covered(s.stats.Frames), "results cover ")
+	case !errors.As(e.Err, &packed):
+		e.Remedy = "nothing could be read; copy or capture it again"
+	}
 	return e
 }
 
@@ -100,13 +141,14 @@ func unsupportedLink(file string, number uint16) *Error {
 	}
 }
 
+// Next implements Source.
 func (r *pcapReader) Next(p *Packet) error {
-	for r.err == nil {
+	for r.err == nil && r.joined == nil {
 		if r.record(p) {
 			return nil
 		}
 	}
-	return r.err
+	return r.follow(p)
 }
 
 // record reads one record and reports whether p was filled. It sets r.err at
@@ -118,9 +160,11 @@ func (r *pcapReader) record(p *Packet) bool {
 		return false
 	}
 	captured, wire := r.order.u32(h[8:]), r.order.u32(h[12:])
-	if captured > maxRecord {
-		r.err = r.damaged("record claims %s bytes", thousands(uint64(captured)))
-		return false
+	if captured-1 >= min(wire, maxRecord) { // 0 wraps around
+		var ok bool
+		if captured, wire, ok = r.oddLengths(captured, wire); !ok {
+			return false
+		}
 	}
 	r.at = r.w.offset()
 	// 2^32 seconds and 2^32 fractions are well below 2^63 ns.
@@ -138,6 +182,24 @@ func (r *pcapReader) record(p *Packet) bool {
 	}
 	r.clock(time)
 	return r.count(reason, captured < wire)
+}
+
+// oddLengths takes lengths that no common record has: none captured, more than
+// there was on the wire, or absurdly much. Another file may begin here; files
+// before version 2.3, and some of it, have the two the other way round, as
+// DG/UX's version 543 has. It is false when there is no record.
+func (r *pcapReader) oddLengths(captured, wire uint32) (uint32, uint32, bool) {
+	if r.join() {
+		return 0, 0, false
+	}
+	if r.swapped && captured > wire {
+		captured, wire = wire, captured
+	}
+	if captured > maxRecord {
+		r.err = r.damaged("record claims %s bytes", thousands(uint64(captured)))
+		return 0, 0, false
+	}
+	return captured, wire, true
 }
 
 // consume moves over a record of which at least the beginning is in the window;

@@ -24,6 +24,7 @@ const (
 	optionTSOffset  = 14
 	optionIfDrop    = 5 // of Interface Statistics
 	optionOSDrop    = 7
+	optionDropCount = 4 // of Enhanced Packet Blocks
 	byteOrderMagic  = 0x1a2b3c4d
 	pcapngMajor     = 1
 	blockEdges      = 12 // type and length before, length after the body
@@ -34,6 +35,8 @@ const (
 	packetLeast     = 32 // Enhanced and obsolete Packet Blocks alike
 	statisticsLeast = 24
 	packetDataStart = 28
+	packetDrops     = 10     // of the obsolete Packet Block: its drops count
+	dropsUnknown    = 0xffff // what stands there then
 	simpleDataStart = 12
 	maxInterfaces   = 1 << 16 // of one section; the obsolete block could not even name more
 	noDefaultResol  = 6       // if_tsresol without the option: microseconds
@@ -47,33 +50,43 @@ type pcapngReader struct {
 	unsupported uint16 // the first link type met that has no decoder
 }
 
-func newPcapng(s *stream) (Source, error) {
+func newPcapng(s *stream) (reader, error) {
 	r := &pcapngReader{stream: s}
+	first := s.atStart()
 	s.d.links.intern("")
 	h := s.w.peek(sectionLeast)
 	if len(h) < sectionLeast {
 		return nil, s.cutHeader("pcapng section header", int64(len(h)), sectionLeast)
 	}
-	if !r.block(new(Packet)) && r.err != nil {
+	if !r.record(new(Packet)) && r.err != nil {
 		e := r.err.(*Error)
-		e.Frame = 0
+		if first {
+			e.Frame = 0
+		}
 		return nil, e
 	}
 	return r, nil
 }
 
+// pcapngFollows looks for the byte-order magic.
+func pcapngFollows(s *stream) bool {
+	h := s.w.peek(blockEdges)
+	return len(h) == blockEdges &&
+		(byteOrder{}.u32(h[blockBodyStart:]) == byteOrderMagic || byteOrder{big: true}.u32(h[blockBodyStart:]) == byteOrderMagic)
+}
+
+// Next implements Source.
 func (r *pcapngReader) Next(p *Packet) error {
-	for r.err == nil {
-		if r.block(p) {
+	for r.err == nil && r.joined == nil {
+		if r.record(p) {
 			return nil
 		}
 	}
-	return r.err
+	return r.follow(p)
 }
 
-// block reads one block and reports whether p was filled. It sets r.err at the
-// end.
-func (r *pcapngReader) block(p *Packet) bool {
+// record reads one block.
+func (r *pcapngReader) record(p *Packet) bool {
 	h := r.w.peek(blockEdges)
 	if len(h) < blockEdges {
 		r.err = r.finished(len(h))
@@ -121,7 +134,9 @@ func (r *pcapngReader) otherBlock(kind, claimed uint32, size int64, p *Packet) b
 	case blockStatistics:
 		r.describe(claimed, size, statisticsLeast, r.statistics)
 	default:
-		r.close(claimed, size)
+		if !r.join() {
+			r.close(claimed, size)
+		}
 	}
 	return false
 }
@@ -233,8 +248,24 @@ func (r *pcapngReader) statistics(b []byte) {
 		}
 	})
 	in := &r.ports[number]
-	r.stats.Dropped += dropped - in.dropped
-	in.dropped = dropped
+	r.drops(in, dropped, in.lost)
+}
+
+// drops takes an interface's count of lost packets by Interface Statistics and
+// by its packets' own counts: they are of the same packets.
+func (r *pcapngReader) drops(in *port, dropped, lost uint64) {
+	r.stats.Dropped += max(dropped, lost) - max(in.dropped, in.lost)
+	in.dropped, in.lost = dropped, lost
+}
+
+// packetOptions takes what was lost before a packet from its block's options
+// (epb_dropcount, 4.3).
+func (r *pcapngReader) packetOptions(in *port, b []byte) {
+	r.options(b, func(code uint16, v []byte) {
+		if code == optionDropCount && len(v) >= 8 {
+			r.drops(in, in.dropped, in.lost+r.u64(v))
+		}
+	})
 }
 
 // options calls take for each option of a block (3.5). A length that cannot be
@@ -287,6 +318,9 @@ func (r *pcapngReader) packet(kind, claimed uint32, size int64, p *Packet) bool 
 	reason := SkippedNoInterface
 	if q.port != nil {
 		reason = r.d.decode(r.begin(q.port, data, q.wire, q.time), p)
+		if options := q.start + (len(data)+3)&^3; kind == blockEnhanced && options+8 <= len(b) {
+			r.packetOptions(q.port, b[options:len(b)-4])
+		}
 	}
 	if !r.close(claimed, size) {
 		return false
@@ -338,6 +372,9 @@ func (r *pcapngReader) fields(q *packetFields, kind uint32, b []byte, size int64
 	q.captured = r.order.u32(b[20:])
 	q.wire = r.order.u32(b[24:])
 	if q.port != nil {
+		if drops := r.order.u16(b[packetDrops:]); kind == blockPacket && drops != dropsUnknown {
+			r.drops(q.port, q.port.dropped, q.port.lost+uint64(drops))
+		}
 		q.timed = true
 		q.time = q.port.clock.nanos(uint64(r.order.u32(b[12:]))<<32 | uint64(r.order.u32(b[16:])))
 	}
@@ -348,7 +385,7 @@ func (r *pcapngReader) finished(got int) error {
 	st := &r.stats
 	switch {
 	case got > 0 || r.w.err != io.EOF || st.Frames == 0:
-	case st.Skipped[SkippedLinkType] == st.Frames:
+	case st.Skipped[SkippedLinkType] == st.Frames && r.unsupported != 0:
 		return unsupportedLink(st.Name, r.unsupported)
 	case st.Skipped[SkippedNoInterface] == st.Frames:
 		return &Error{

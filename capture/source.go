@@ -1,12 +1,13 @@
 // Package capture turns capture files into TCP segments.
 //
 // A record of the file goes through three steps: the reader of the file format
-// (pcap.go, pcapng.go) yields frames, the decoder of the link type (link.go)
-// finds the IP packet in the frame, and ip.go, tcp.go and icmp.go fill the
-// caller's Packet. Where the IP packet is a tunnel's (tunnels.go), it begins
-// again with what the tunnel carries. All of it works in one window of fixed size over the
-// input (window.go): nothing is allocated per frame, and no length that a
-// capture claims makes memory grow.
+// (pcap.go, pcapng.go, snoop.go) yields frames, the decoder of the link type
+// (link.go) finds the IP packet in the frame, and ip.go, tcp.go and icmp.go fill
+// the caller's Packet. Where the IP packet is a tunnel's (tunnels.go), it begins
+// again with what the tunnel carries. All of it works in one window of fixed
+// size over the input (window.go): nothing is allocated per frame, and no length
+// that a capture claims makes memory grow. What is compressed is decompressed on
+// the way into the window, beside the analysis (compress.go).
 //
 // Two rules run through the decoder. A segment's payload length comes from the
 // IP header, never from the bytes captured: a snap length cuts data, and
@@ -14,21 +15,20 @@
 // is not TCP, or is broken, is no error but a count in Stats: errors are for a
 // source that cannot go on.
 //
-// The list of file formats is below (formats), that of link types in link.go
-// (linkTypes), of headers between link and IP in ethertypes.go (etherTypes), of
-// tunnels in tunnels.go (tunnels); a new one of any is one line there and its
-// code.
+// The list of file formats is below (formats), that of compressions in
+// compress.go (compressions), of link types in link.go (linkTypes), of headers
+// between link and IP in ethertypes.go (etherTypes), of tunnels in tunnels.go
+// (tunnels); a new one of any is one line there and its code.
 package capture
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -66,13 +66,13 @@ type Source interface {
 	// Links returns the links met so far; Segment.Link is an index into it.
 	// The slice only ever grows and its elements never change.
 	Links() []analyzer.Link
-	// Position is the number of bytes read from the input so far; callable
-	// from any goroutine, for a progress display.
+	// Position is the number of bytes read from the input so far, before any
+	// decompression; callable from any goroutine, for a progress display.
 	Position() int64
 	// Size is the input's length in bytes, 0 when unknown (a pipe); callable
 	// from any goroutine.
 	Size() int64
-	// Close closes the input if Open opened it.
+	// Close closes the input if Open opened it, and ends what decompresses it.
 	Close() error
 }
 
@@ -96,11 +96,12 @@ var errLooked = errors.New("looked at")
 
 // Stats counts what a source has met.
 type Stats struct {
-	Name   string // the file, as given to Open, or "standard input"
-	Format string // "pcap" or "pcapng"
+	Name        string // the file, as given to Open, or "standard input"
+	Format      string // "pcap", "pcapng" or "snoop"; several, as "pcap, pcapng", where such files were joined
+	Compression string // "gzip", "zstd", …; "gzip in zstd" where one is in the other; empty without any
 
 	Frames      uint64 // frames read, whatever they carry; the last frame's number
-	Bytes       uint64 // bytes of the input consumed
+	Bytes       uint64 // bytes of the capture consumed, after any decompression
 	Segments    uint64 // TCP segments delivered
 	Unreachable uint64 // ICMP errors about TCP delivered
 	Skipped     [NumReasons]uint64
@@ -109,7 +110,7 @@ type Stats struct {
 	LastTime      int64  // latest frame's time
 	TimeBackwards uint64 // frames with a time before that of the frame before
 	Truncated     uint64 // frames of which the snap length cut a part
-	Dropped       uint64 // frames that the capturing program says it lost (pcapng Interface Statistics)
+	Dropped       uint64 // frames that the capturing program says it lost (pcapng, snoop)
 }
 
 // Reason says why a frame was passed over.
@@ -173,6 +174,9 @@ func (r Reason) String() string {
 // stream is what the readers of all formats share.
 type stream struct {
 	w      window
+	joined reader    // of the file at hand, where it is not the first in the input
+	input  *input    // the compressed input, nil without compression
+	packed *unpacker // the innermost, nil without compression
 	d      decoder
 	stats  Stats
 	prev   int64 // time of the frame before
@@ -187,10 +191,30 @@ type stream struct {
 
 func (s *stream) Stats() *Stats          { return &s.stats }
 func (s *stream) Links() []analyzer.Link { return s.d.links.list }
-func (s *stream) Position() int64        { return s.w.read.Load() }
 func (s *stream) Size() int64            { return s.size }
 
+func (s *stream) Position() int64 {
+	if s.input != nil {
+		return s.input.read.Load()
+	}
+	return s.w.read.Load()
+}
+
+// follow is Next from the reader's end on, or from where another file was joined
+// to the reader's.
+func (s *stream) follow(p *Packet) error {
+	for s.err == nil {
+		if s.joined.record(p) {
+			return nil
+		}
+	}
+	return s.err
+}
+
 func (s *stream) Close() error {
+	if s.packed != nil {
+		s.packed.close()
+	}
 	if s.closer == nil {
 		return nil
 	}
@@ -258,29 +282,56 @@ func (s *stream) clock(time int64) {
 	s.prev = time
 }
 
+// reader reads the records of one file format. Its Next calls record itself for
+// the first file in the input, which is nearly always the only one, and follow
+// from there on.
+type reader interface {
+	Source
+	// record reads one record, or a block without a packet, and reports whether
+	// p was filled. At the end it sets stream.err; where another file begins, it
+	// calls stream.join.
+	record(p *Packet) bool
+}
+
 // format is one kind of file that Open knows by its first bytes: one that can
 // be read has open, for the others hint says what turns it into one.
 type format struct {
 	name   string
 	magics []string
-	open   func(*stream) (Source, error)
-	hint   string // printf format for the file's name as a shell word
+	open   func(*stream) (reader, error)
+	// follows reports whether the bytes after a magic number bear it out, for
+	// where a file may begin after another one and the magic number may be part
+	// of a record instead. It peeks, and consumes nothing.
+	follows func(*stream) bool
+	hint    string // printf format for the file's name as a shell word
 }
 
-// formats is the list of all file formats.
-var formats = []format{
-	{name: "pcap", magics: pcapMagics, open: newPcap},
-	{name: "pcapng", magics: []string{"\x0a\x0d\x0d\x0a"}, open: newPcapng},
+// formats is the list of all file formats, filled by init because readers look
+// into it themselves, for a file that follows theirs.
+var formats []format
 
-	{name: "gzip-compressed", magics: []string{"\x1f\x8b"}, hint: "decompress first: gzip -dc %s | tcpflow-states analyze -"},
-	{name: "zstd-compressed", magics: []string{"\x28\xb5\x2f\xfd"}, hint: "decompress first: zstd -dc %s | tcpflow-states analyze -"},
-	{name: "xz-compressed", magics: []string{"\xfd7zXZ\x00"}, hint: "decompress first: xz -dc %s | tcpflow-states analyze -"},
-	{name: "bzip2-compressed", magics: []string{"BZh"}, hint: "decompress first: bzip2 -dc %s | tcpflow-states analyze -"},
-	{name: "lz4-compressed", magics: []string{"\x04\x22\x4d\x18", "\x02\x21\x4c\x18"}, hint: "decompress first: lz4 -dc %s | tcpflow-states analyze -"},
-	{name: "a zip archive", magics: []string{"PK\x03\x04"}, hint: "unpack first: unzip -p %s | tcpflow-states analyze -"},
-	{name: "a snoop capture", magics: []string{"snoop\x00\x00\x00"}, hint: "convert first: editcap -F pcapng %s - | tcpflow-states analyze -"},
-	{name: "a Network Monitor capture", magics: []string{"GMBU", "RTSS"}, hint: "convert first: editcap -F pcapng %s - | tcpflow-states analyze -"},
+func init() {
+	formats = []format{
+		{name: "pcap", magics: pcapMagics, open: newPcap, follows: pcapFollows},
+		{name: "pcapng", magics: []string{"\x0a\x0d\x0d\x0a"}, open: newPcapng, follows: pcapngFollows},
+		{name: "snoop", magics: []string{snoopMagic}, open: newSnoop, follows: snoopFollows},
+
+		{name: "a zip archive", magics: []string{"PK\x03\x04"}, hint: "unpack first: unzip -p %s | tcpflow-states analyze -"},
+		{name: "a 7-Zip archive", magics: []string{"7z\xbc\xaf\x27\x1c"}, hint: "unpack first: 7z x -so %s | tcpflow-states analyze -"},
+		{name: "compressed by compress", magics: []string{"\x1f\x9d"}, hint: "decompress first: gzip -dc %s | tcpflow-states analyze -"},
+		{name: "lzip-compressed", magics: []string{"LZIP"}, hint: "decompress first: lzip -dc %s | tcpflow-states analyze -"},
+		{name: "a Network Monitor capture", magics: []string{"GMBU", "RTSS"}, hint: viaEditcap},
+		{name: "an AIX iptrace capture", magics: []string{"iptrace "}, hint: viaEditcap},
+		{name: "a Sniffer capture", magics: []string{"TRSNIFF ", "XCP\x00"}, hint: viaEditcap},
+		{name: "a Peek capture", magics: []string{"\x7fver"}, hint: viaEditcap},
+		{name: "an Observer capture", magics: []string{"Observer"}, hint: viaEditcap},
+		{name: "a 5View capture", magics: []string{"\xaa\xaa\xaa\xaa"}, hint: viaEditcap},
+		{name: "a Visual Networks capture", magics: []string{"\x05VNF"}, hint: viaEditcap},
+	}
 }
+
+// viaEditcap is the hint for what Wireshark's editcap reads and we do not.
+const viaEditcap = "convert first: editcap -F pcapng %s - | tcpflow-states analyze -"
 
 // notCapture is the remedy for what no line of formats matches.
 const notCapture = "give a pcap or pcapng file, as tcpdump -w or dumpcap -w writes it"
@@ -341,27 +392,66 @@ func newStream(r io.Reader, name string, o Options) *stream {
 	return s
 }
 
-// identify finds the format by the first bytes and opens its reader.
+// identify finds the format by the first bytes, through all compression, and
+// opens its reader.
 func (s *stream) identify() (Source, error) {
-	head := s.w.peek(4)
-	if len(head) == 0 {
+	if err := s.decompress(); err != nil {
+		return nil, err
+	}
+	if len(s.w.peek(4)) == 0 {
 		return nil, s.emptyError()
 	}
-	longest := s.w.peek(8)
-	for _, f := range formats {
-		for _, magic := range f.magics {
-			if !strings.HasPrefix(string(longest), magic) {
-				continue
+	f := s.format()
+	switch {
+	case f == nil:
+		return nil, s.unknownError()
+	case f.open == nil:
+		return nil, &Error{File: s.stats.Name, Problem: "file is " + f.name, Remedy: s.hint(f.hint)}
+	}
+	s.stats.Format = f.name
+	r, err := f.open(s)
+	if err != nil {
+		return nil, err // a nil reader must not become a Source that is not nil
+	}
+	return r, nil
+}
+
+// format is the one that the input is in from here, nil when none is known.
+func (s *stream) format() *format {
+	head := string(s.w.peek(8))
+	for i := range formats {
+		for _, magic := range formats[i].magics {
+			if strings.HasPrefix(head, magic) {
+				return &formats[i]
 			}
-			if f.open != nil {
-				s.stats.Format = f.name
-				return f.open(s)
-			}
-			return nil, &Error{File: s.stats.Name, Problem: "file is " + f.name, Remedy: s.hint(f.hint)}
 		}
 	}
-	return nil, s.unknownError()
+	return nil
 }
+
+// join goes on with the file that begins here, where a record of the one before
+// could be, and reports whether one does. Rotated captures are put together by
+// cat, and tcpdump -w - is appended to files by the shell.
+func (s *stream) join() bool {
+	f := s.format()
+	if f == nil || f.open == nil || !f.follows(s) {
+		return false
+	}
+	if !strings.Contains(s.stats.Format+",", f.name+",") {
+		s.stats.Format += ", " + f.name
+	}
+	next, err := f.open(s)
+	if err != nil {
+		s.err = err
+		return true
+	}
+	s.joined = next
+	return true
+}
+
+// atStart reports whether nothing was consumed yet: the file at hand is the
+// first of those joined.
+func (s *stream) atStart() bool { return s.w.offset() == 0 }
 
 // hint fills a format's hint with the input's name as a command would take it.
 func (s *stream) hint(text string) string {
@@ -375,12 +465,18 @@ func (s *stream) hint(text string) string {
 func (s *stream) emptyError() *Error {
 	e := &Error{File: s.stats.Name, Err: s.w.err}
 	if s.w.err != io.EOF {
-		e.Problem = "reading failed: " + cause(s.w.err)
-		e.Remedy = "check that the file can be read"
+		var opening *fs.PathError
+		if errors.As(s.w.err, &opening) && opening.Op == "open" {
+			return openError(s.stats.Name, s.w.err) // of a reader that opens late
+		}
+		s.unreadable(e, "check that the file can be read")
 		return e
 	}
 	e.Err = io.ErrUnexpectedEOF
 	e.Problem = "file is empty"
+	if s.packed != nil {
+		e.Problem = "file is empty but for its " + s.stats.Compression + " compression"
+	}
 	e.Remedy = "the capturing program wrote nothing; let it end by Ctrl-C or SIGTERM, or use tcpdump -U"
 	return e
 }
@@ -389,29 +485,20 @@ func (s *stream) emptyError() *Error {
 func (s *stream) unknownError() *Error {
 	e := &Error{File: s.stats.Name, Remedy: notCapture}
 	// One read's worth: more might have to be waited for.
-	b := s.w.buf[s.w.start:min(s.w.end, s.w.start+512)]
+	b := s.w.buf[s.w.start:min(s.w.end, s.w.start+4096)]
 	switch {
 	case len(b) < 4:
 		e.Problem = fmt.Sprintf("not a capture: only %d bytes long", len(b))
+	case isTar(b):
+		e.Problem = "file is a tar archive"
+		e.Remedy = s.hint("unpack first: tar -xOf %s | tcpflow-states analyze -")
 	case isText(b):
-		e.Problem = "not a capture: it is text"
+		e.Problem, e.Remedy = s.textError(b)
+	case isERF(b):
+		e.Problem = "file is an ERF capture, as it seems"
+		e.Remedy = s.hint(viaEditcap)
 	default:
 		e.Problem = fmt.Sprintf("not a capture: begins with bytes % x", b[:4])
 	}
 	return e
-}
-
-// isText reports whether b looks like text; b's last character may be cut.
-func isText(b []byte) bool {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 && len(b) >= utf8.UTFMax {
-			return false
-		}
-		if r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.IsSpace(r) {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
 }

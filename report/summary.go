@@ -61,7 +61,8 @@ type Summary struct {
 // File is one capture.
 type File struct {
 	Name          Text   `json:"name" doc:"as given"`
-	Format        string `json:"format,omitzero" doc:"pcap or pcapng; left out when it could not be read"`
+	Format        string `json:"format,omitzero" doc:"pcap, pcapng or snoop, several where such files were joined in one; left out when it could not be read"`
+	Compression   string `json:"compression,omitzero" doc:"gzip, zstd, xz, lz4 or bzip2; gzip in zstd where one is in the other; left out without any"`
 	Frames        uint64 `json:"frames" doc:"frames read"`
 	Segments      uint64 `json:"segments" doc:"TCP segments among them"`
 	ICMPErrors    uint64 `json:"icmp_errors" doc:"ICMP errors about TCP among them"`

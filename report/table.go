@@ -298,7 +298,11 @@ func (r *tableRenderer) writeFile(out io.Writer, label string, f *File) {
 		fmt.Fprintf(out, "%s: %s\n", name, r.p.of(analyzer.Error, "not read"))
 		return
 	}
-	text := f.Format + ", " + plural(int(f.Frames), "frame")
+	text := f.Format
+	if f.Compression != "" {
+		text += " in " + f.Compression
+	}
+	text += ", " + plural(int(f.Frames), "frame")
 	if f.First != nil && f.Last != nil {
 		text += " in " + span(int64(*f.Last-*f.First))
 	}

@@ -32,9 +32,10 @@ func newAnalyze() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "analyze [FILE…]",
 		Short: "Say what state every connection is in, and what is stuck",
-		Long: `Reads captures (pcap, pcapng) and reports the state of both sides of every
-flow, and what is wrong: who owes the next packet, and since when. - is standard
-input.
+		Long: `Reads captures and reports the state of both sides of every flow, and what is
+wrong: who owes the next packet, and since when. A capture is pcap, pcapng or
+snoop, also compressed (gzip, zstd, xz, lz4, bzip2) and several joined by cat. -
+is standard input; it and named pipes are read as they are written.
 
 Several captures, given in any order, are one: merged by time, so that flows go on
 from one file of a rotated ring (tcpdump -C, -G) to the next, and frames are named
@@ -58,7 +59,8 @@ wholly (then what could be read is reported all the same).`,
   tcpflow-states analyze edge.pcap -o ndjson | jq 'select(.type=="flow").findings[]'
   tcpflow-states analyze edge.pcap --stuck-after 5s --stuck-after SYN_SENT=1s
   tcpflow-states analyze test.pcap --fail-on error,connection-refused
-  ssh gw tcpdump -i eth0 -w - tcp | tcpflow-states analyze -`,
+  tcpflow-states analyze edge.pcap.zst
+  ssh gw tcpdump -i eth0 -U -w - tcp | tcpflow-states analyze -o ndjson -`,
 		RunE: func(_ *cobra.Command, args []string) error { return analyze(o, args) },
 	}
 	fs := cmd.Flags()

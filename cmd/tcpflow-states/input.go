@@ -121,8 +121,9 @@ func (c *together) close() error {
 	return c.out.Close()
 }
 
-// live reports whether a capture may come while it is made: standard input, or
-// a named pipe.
+// live reports whether a capture may have to be waited for, while it is made:
+// standard input, named pipes, what the shell makes of <(…), terminals and other
+// devices.
 func live(name string) bool {
 	if name == "-" {
 		return true
@@ -153,41 +154,40 @@ func (in *inputs) titles() []string {
 
 // open opens a capture.
 func (in *inputs) open(name string, o capture.Options) (capture.Source, error) {
-	if live(name) {
-		return capture.NewReader(in.pipe(name), title(name), o)
+	if !live(name) {
+		return capture.Open(name, o)
 	}
-	return capture.Open(name, o)
+	p := in.pipe(name)
+	src, err := capture.NewReader(p, title(name), o)
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &pipedSource{src, p}, nil
+}
+
+// pipedSource closes the pipe with the Source that reads it.
+type pipedSource struct {
+	capture.Source
+	pipe *pipe
+}
+
+func (s *pipedSource) Close() error {
+	return errors.Join(s.Source.Close(), s.pipe.Close())
 }
 
 // pipe begins to read a capture that is no file, or returns what has begun to.
 func (in *inputs) pipe(name string) *pipe {
 	p := in.pipes[name]
 	if p == nil {
-		r := io.Reader(os.Stdin)
-		if name != "-" {
-			r = &lateFile{name: name}
+		if name == "-" {
+			p = newPipe(os.Stdin, in.interrupt)
+		} else {
+			p = newNamedPipe(name, in.interrupt)
 		}
-		p = newPipe(r, in.interrupt)
 		in.pipes[name] = p
 	}
 	return p
-}
-
-// lateFile is opened by the first read: for a named pipe, that waits until
-// somebody writes.
-type lateFile struct {
-	name string
-	file *os.File
-}
-
-// Read implements io.Reader.
-func (l *lateFile) Read(b []byte) (n int, err error) {
-	if l.file == nil {
-		if l.file, err = os.Open(l.name); err != nil {
-			return 0, err
-		}
-	}
-	return l.file.Read(b)
 }
 
 // openAll opens the captures as one; its error is that of a single one, or of
@@ -360,7 +360,7 @@ func describe(name string, s *capture.Stats, totals *analyzer.Totals, err error)
 	if s == nil || s.Format == "" {
 		return f
 	}
-	f.Name, f.Format = report.Text(s.Name), s.Format
+	f.Name, f.Format, f.Compression = report.Text(s.Name), s.Format, s.Compression
 	f.Frames, f.Segments, f.ICMPErrors = s.Frames, s.Segments, s.Unreachable
 	for reason, n := range s.Skipped {
 		if n > 0 {
@@ -376,14 +376,17 @@ func describe(name string, s *capture.Stats, totals *analyzer.Totals, err error)
 	return f
 }
 
-// pipe reads standard input so that Ctrl-C can end it: a read that waits for
-// a silent producer cannot be called back, but it can be left alone.
+// pipe reads standard input or a named pipe so that Ctrl-C can end it: a read
+// that waits for a silent producer cannot be called back, but it can be left
+// alone. So can the opening of a named pipe that nobody writes to.
 type pipe struct {
 	chunks    chan chunk
 	rest      []byte
 	err       error
 	interrupt context.Context
 	grace     time.Duration
+	closed    context.Context
+	close     context.CancelFunc
 }
 
 type chunk struct {
@@ -396,18 +399,57 @@ type chunk struct {
 const grace = time.Second
 
 func newPipe(r io.Reader, interrupt context.Context) *pipe {
-	p := &pipe{chunks: make(chan chunk, 4), interrupt: interrupt, grace: grace}
+	p := idlePipe(interrupt)
+	go p.fill(r)
+	return p
+}
+
+// newNamedPipe opens the pipe beside the reading: open(2) waits for a producer.
+func newNamedPipe(name string, interrupt context.Context) *pipe {
+	p := idlePipe(interrupt)
 	go func() {
-		for {
-			b := make([]byte, 64<<10)
-			n, err := r.Read(b)
-			p.chunks <- chunk{b[:n], err}
-			if err != nil {
-				return
-			}
+		f, err := os.Open(name)
+		if err != nil {
+			p.send(chunk{err: err})
+			return
 		}
+		context.AfterFunc(p.closed, func() { f.Close() })
+		p.fill(f)
 	}()
 	return p
+}
+
+func idlePipe(interrupt context.Context) *pipe {
+	p := &pipe{chunks: make(chan chunk, 4), interrupt: interrupt, grace: grace}
+	p.closed, p.close = context.WithCancel(context.Background())
+	return p
+}
+
+// fill hands on what r gives as soon as it gives it.
+func (p *pipe) fill(r io.Reader) {
+	for {
+		b := make([]byte, 64<<10)
+		n, err := r.Read(b)
+		if !p.send(chunk{b[:n], err}) || err != nil {
+			return
+		}
+	}
+}
+
+// send reports whether somebody may still read.
+func (p *pipe) send(c chunk) bool {
+	select {
+	case p.chunks <- c:
+		return true
+	case <-p.closed.Done():
+		return false
+	}
+}
+
+// Close ends the reading of a named pipe, so that its producer sees it.
+func (p *pipe) Close() error {
+	p.close()
+	return nil
 }
 
 // Read implements io.Reader.
