@@ -215,13 +215,12 @@ func TestMergeOfManyThatOverlap(t *testing.T) {
 		in := o.input(fmt.Sprint(i), at(10, uint32(20+i)))
 		open := in.Open
 		in.Open = func(opt Options) (Source, error) {
+			src, err := open(opt)
+			src.(*pcapReader).size = 1 << 30 // so it says
 			if !opt.look {
 				window += max(opt.Window, minWindow)
-				if opt.Window == 0 {
-					window += windowSize - minWindow
-				}
 			}
-			return open(opt)
+			return src, err
 		}
 		inputs = append(inputs, in)
 	}
