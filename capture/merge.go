@@ -122,8 +122,14 @@ func (m *Merge) look(p *Part) {
 // admitOne opens a part to read it.
 func (m *Merge) admitOne(p *Part) {
 	o := m.options
-	if o.Window == 0 && len(m.active) >= maxWindows {
-		o.Window = smallWindow
+	if o.Window == 0 {
+		o.Window = windowSize
+		if len(m.active) >= maxWindows {
+			o.Window = smallWindow
+		}
+		if size := p.size.Load(); size > 0 { // rings are often of many small files
+			o.Window = int(min(size, int64(o.Window)))
+		}
 	}
 	if !p.open(o) || !p.next() {
 		return

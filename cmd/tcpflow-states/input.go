@@ -216,7 +216,7 @@ func (in *inputs) merge() *capture.Merge {
 		parts = append(parts, capture.Input{Name: title(name), Once: live(name),
 			Open: func(o capture.Options) (capture.Source, error) {
 				if in.stopped.Load() && !live(name) {
-					return nil, fmt.Errorf("%s: %w before it was read", title(name), errInterrupted)
+					return nil, interrupted(title(name), 0)
 				}
 				return in.open(name, o)
 			}})
@@ -268,6 +268,9 @@ func (in *inputs) end(src capture.Source, err error) error {
 }
 
 func interrupted(name string, frames uint64) error {
+	if frames == 0 {
+		return fmt.Errorf("%s: %w before it was read", name, errInterrupted)
+	}
 	return fmt.Errorf("%s: %w after frame %d: results cover what was read so far", name, errInterrupted, frames)
 }
 

@@ -71,7 +71,7 @@ func init() {
 	testError.End = func(_ *analyzer.Detector, f *analyzer.Flow) {
 		if f.Sides[f.Server()].State == analyzer.CloseWait {
 			f.Raise(analyzer.Finding{Detector: testError, Severity: analyzer.Error, Side: f.Server(),
-				At: f.End, For: f.Now - f.End, Frame: f.LastFrame, Evidence: "no FIN from the server"})
+				At: f.End, For: f.Now - f.End, Frame: f.LastFrame, Evidence: "no FIN from the server after frame " + analyzer.FrameText(f.LastFrame)})
 		}
 	}
 	testInfo.End = func(_ *analyzer.Detector, f *analyzer.Flow) {
