@@ -46,7 +46,7 @@ func onAbortiveClose(d *Detector, st *Step) {
 		after = fmt.Sprintf(", %s after its peer's last segment", since(x.Time-p.LastSent))
 	}
 	f.Raise(Finding{Detector: d, Severity: Info, Side: s, At: x.Time, Frame: x.Frame,
-		Evidence: fmt.Sprintf("%s sends RST in frame %d without a FIN%s", f.who(s), x.Frame, after)})
+		Evidence: fmt.Sprintf("%s sends RST in frame %s without a FIN%s", f.who(s), FrameText(x.Frame), after)})
 }
 
 // endAbortiveClose takes the finding back when the RST turned out not to be

@@ -106,8 +106,8 @@ func (t *acceptTally) Find(n *Finding) bool {
 	if t.first.LastFrame != t.first.Frame {
 		n.Frames = []uint64{t.first.LastFrame}
 	}
-	n.Evidence = fmt.Sprintf("%s of %d completed on the client's side: the server sends SYN+ACK again (%s, first in frame %d) after the client's ACK came with data, or for the second time; %d are accepted later",
-		plural(t.n, "connection"), sum.completed, times(t.resent), t.first.Frame, t.later)
+	n.Evidence = fmt.Sprintf("%s of %d completed on the client's side: the server sends SYN+ACK again (%s, first in frame %s) after the client's ACK came with data, or for the second time; %d are accepted later",
+		plural(t.n, "connection"), sum.completed, times(t.resent), FrameText(t.first.Frame), t.later)
 	if sum.ignored > 0 {
 		n.Evidence += fmt.Sprintf("; meanwhile the SYNs of %d more get no answer", sum.ignored)
 	}

@@ -50,8 +50,8 @@ func onAcceptQueueReset(d *Detector, st *Step) {
 		return
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame, Frames: []uint64{answer.Frame},
-		Evidence: fmt.Sprintf("server's SYN+ACK (frame %d) acknowledged by the client, which is reset in frame %d, %s later: the server dropped the connection before anyone accepted it",
-			answer.Frame, x.Frame, since(after))}
+		Evidence: fmt.Sprintf("server's SYN+ACK (frame %s) acknowledged by the client, which is reset in frame %s, %s later: the server dropped the connection before anyone accepted it",
+			FrameText(answer.Frame), FrameText(x.Frame), since(after))}
 	if e.ttl != 0 && apart(e.ttl, x.TTL) > 2 {
 		n.lower(fmt.Sprintf("the RST's TTL is %d, that of the SYN+ACK %d: a middlebox may have sent it", x.TTL, e.ttl))
 	}

@@ -59,6 +59,6 @@ func onACKStorm(d *Detector, st *Step) {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: x.Time, Frame: x.Frame, Frames: []uint64{x.Frame},
-		Evidence: fmt.Sprintf("%d ACKs without data and more answer each other; the %s (frame %d) ", stormAfter, f.who(s), x.Frame) +
+		Evidence: fmt.Sprintf("%d ACKs without data and more answer each other; the %s (frame %s) ", stormAfter, f.who(s), FrameText(x.Frame)) +
 			fmt.Sprintf(does, plural(int(off), "octet"), f.who(s.Peer()))})
 }

@@ -53,8 +53,8 @@ func endCaptureGap(d *Detector, f *Flow) {
 		case fin:
 			what += " and a FIN"
 		}
-		n.Evidence = fmt.Sprintf("%s of the %s acknowledged (first in frame %d) but never captured, and nobody sent them again",
-			what, f.who(s), n.Frame)
+		n.Evidence = fmt.Sprintf("%s of the %s acknowledged (first in frame %s) but never captured, and nobody sent them again",
+			what, f.who(s), FrameText(n.Frame))
 		f.Raise(n)
 	}
 }

@@ -42,13 +42,13 @@ func endChallengeACK(d *Detector, f *Flow) {
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: r.First, Last: r.Last, Frame: r.Frame, Count: r.Count}
 		what := "a segment that did not fit"
 		if in := f.Remark(FactRSTInWindow, s.Peer()); in != nil {
-			what = fmt.Sprintf("a RST in window but not at the next number (frame %d)", in.Frame)
+			what = fmt.Sprintf("a RST in window but not at the next number (frame %s)", FrameText(in.Frame))
 			n.Frames = []uint64{in.Frame}
 		} else if in := f.Remark(FactSYNInWindow, s.Peer()); in != nil {
-			what = fmt.Sprintf("a SYN inside the connection (frame %d)", in.Frame)
+			what = fmt.Sprintf("a SYN inside the connection (frame %s)", FrameText(in.Frame))
 			n.Frames = []uint64{in.Frame}
 		}
-		n.Evidence = fmt.Sprintf("%s answers %s with an ACK (frame %d) and goes on", f.who(s), what, r.Frame)
+		n.Evidence = fmt.Sprintf("%s answers %s with an ACK (frame %s) and goes on", f.who(s), what, FrameText(r.Frame))
 		f.Raise(n)
 	}
 }

@@ -46,8 +46,8 @@ func endClosingStuck(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: own.Frame,
 			Frames: []uint64{other.Frame}, For: f.Now - in.Time}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) crossed the %s's (frame %d) and was sent %s; %s in %s",
-			f.who(s), own.Frame, f.who(s.Peer()), other.Frame, times(int(e.Counters.FIN)), f.unacknowledged(s), since(n.For))
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) crossed the %s's (frame %s) and was sent %s; %s in %s",
+			f.who(s), FrameText(own.Frame), f.who(s.Peer()), FrameText(other.Frame), times(int(e.Counters.FIN)), f.unacknowledged(s), since(n.For))
 		f.pend(n, Closing, f.finDoubt(s))
 	}
 }

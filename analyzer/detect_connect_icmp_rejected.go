@@ -48,8 +48,8 @@ func endConnectICMPRejected(d *Detector, f *Flow) {
 	if u.From == f.Key.Addr[s.Peer()] {
 		by = "the server itself"
 	}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %d) rejected by %s in frame %d: %s; no answer of the server's is to be expected",
-		sent.Frame, by, u.Frame, u.says())
+	n.Evidence = fmt.Sprintf("client's SYN (frame %s) rejected by %s in frame %s: %s; no answer of the server's is to be expected",
+		FrameText(sent.Frame), by, FrameText(u.Frame), u.says())
 	if obeyed {
 		f.Raise(n)
 		return

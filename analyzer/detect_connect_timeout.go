@@ -51,8 +51,8 @@ func endConnectTimeout(d *Detector, f *Flow) {
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: sent.Time, Last: e.LastSent, Frame: sent.Frame,
 		Frames: []uint64{e.LastFrame}, For: f.Now - sent.Time}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %d) sent %s, last in frame %d, and nothing back in %s: the server owes the next packet",
-		sent.Frame, times(f.synRetransmits+1), e.LastFrame, since(n.For))
+	n.Evidence = fmt.Sprintf("client's SYN (frame %s) sent %s, last in frame %s, and nothing back in %s: the server owes the next packet",
+		FrameText(sent.Frame), times(f.synRetransmits+1), FrameText(e.LastFrame), since(n.For))
 	f.pend(n, SynSent, "")
 }
 

@@ -38,13 +38,13 @@ func endConnectionRefused(d *Detector, f *Flow) {
 		Frame: r.Frame, Count: r.Count}
 	sent := f.entered(f.Client, SynSent)
 	if sent == nil || sent.Basis != Observed {
-		n.Evidence = fmt.Sprintf("RST in frame %d refuses a SYN that was not captured", r.Frame)
+		n.Evidence = fmt.Sprintf("RST in frame %s refuses a SYN that was not captured", FrameText(r.Frame))
 		n.lower("the SYN was not captured")
 		f.Raise(n)
 		return
 	}
 	n.Frames = []uint64{sent.Frame}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %d) answered with RST in frame %d, %s later: %s does not accept",
-		sent.Frame, r.Frame, since(r.First-f.synAt), f.Addr(f.Server()))
+	n.Evidence = fmt.Sprintf("client's SYN (frame %s) answered with RST in frame %s, %s later: %s does not accept",
+		FrameText(sent.Frame), FrameText(r.Frame), since(r.First-f.synAt), f.Addr(f.Server()))
 	f.Raise(n)
 }

@@ -59,8 +59,8 @@ func endDuplicateCapture(d *Detector, f *Flow) {
 		return
 	}
 	n.At, n.Frame = f.firstCopy()
-	n.Evidence = fmt.Sprintf("%d of %d frames repeat a packet already captured, in both directions; the first is frame %d",
-		n.Count, frames, n.Frame)
+	n.Evidence = fmt.Sprintf("%d of %d frames repeat a packet already captured, in both directions; the first is frame %s",
+		n.Count, frames, FrameText(n.Frame))
 	f.Raise(n)
 }
 

@@ -61,8 +61,8 @@ func endFinUnacknowledged(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: e.LastSent, Frame: in.Frame,
 			Frames: []uint64{e.LastFrame}, For: f.Now - in.Time}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) sent %s, last in frame %d; %s in %s",
-			f.who(s), in.Frame, times(max(1, int(e.Counters.FIN))), e.LastFrame, f.unacknowledged(s), since(n.For))
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) sent %s, last in frame %s; %s in %s",
+			f.who(s), FrameText(in.Frame), times(max(1, int(e.Counters.FIN))), FrameText(e.LastFrame), f.unacknowledged(s), since(n.For))
 		f.pend(n, e.State, f.finDoubt(s))
 	}
 }

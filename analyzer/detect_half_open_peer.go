@@ -52,8 +52,8 @@ func onHalfOpenPeer(d *Detector, st *Step) {
 		return
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame, Frames: []uint64{p.LastFrame}}
-	n.Evidence = fmt.Sprintf("%s's segment (frame %d) answered in frame %d, %s later, with a RST for no connection: the %s has lost what the %s holds ESTABLISHED",
-		f.who(s.Peer()), p.LastFrame, x.Frame, since(x.Time-p.LastSent), f.who(s), f.who(s.Peer()))
+	n.Evidence = fmt.Sprintf("%s's segment (frame %s) answered in frame %s, %s later, with a RST for no connection: the %s has lost what the %s holds ESTABLISHED",
+		f.who(s.Peer()), FrameText(p.LastFrame), FrameText(x.Frame), since(x.Time-p.LastSent), f.who(s), f.who(s.Peer()))
 	switch {
 	case e.LastSent == x.Time && e.Counters.Segments == 1:
 		n.lower("nothing else of the " + f.who(s) + " was captured")

@@ -42,11 +42,11 @@ func onHandshakeISNChange(d *Detector, st *Step) {
 	if sent == nil || sent.Basis != Observed || first == nil || first.Basis != Observed {
 		return
 	}
-	if again := f.Remark(FactRetransmission, v.Peer()); again != nil && again.LastFrame > first.Frame {
+	if again := f.Remark(FactRetransmission, v.Peer()); again != nil && CompareFrames(again.LastFrame, again.Last, first.Frame, first.Time) > 0 {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame, Frames: []uint64{sent.Frame, first.Frame},
 		For: x.Time - first.Time,
-		Evidence: fmt.Sprintf("the client's one SYN (frame %d) is answered by a SYN+ACK in frame %d and, %s later, by one with another sequence number in frame %d: two hosts answer",
-			sent.Frame, first.Frame, since(x.Time-first.Time), x.Frame)})
+		Evidence: fmt.Sprintf("the client's one SYN (frame %s) is answered by a SYN+ACK in frame %s and, %s later, by one with another sequence number in frame %s: two hosts answer",
+			FrameText(sent.Frame), FrameText(first.Frame), since(x.Time-first.Time), FrameText(x.Frame))})
 }

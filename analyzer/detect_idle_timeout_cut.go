@@ -74,8 +74,8 @@ func endIdleTimeoutCut(d *Detector, f *Flow) {
 	}
 	gap := i.at - i.from
 	n := Finding{Detector: d, Severity: Info, Side: NoSide, At: i.at, Last: last.time, Frame: i.frame, Frames: []uint64{last.frame}, For: gap}
-	n.Evidence = fmt.Sprintf("idle for %s, then the %s's segment (frame %d) %s%s",
-		since(gap), f.who(i.side), i.frame, how, timerOf(i.survived, gap))
+	n.Evidence = fmt.Sprintf("idle for %s, then the %s's segment (frame %s) %s%s",
+		since(gap), f.who(i.side), FrameText(i.frame), how, timerOf(i.survived, gap))
 	n.lower(f.captureDoubt())
 	f.Raise(n)
 }
@@ -93,13 +93,13 @@ func (f *Flow) idleCut() (last passing, how string) {
 	switch r := f.intoSilence(i.side); {
 	case i.resetFrame != 0 && f.aborted(i.side.Peer()):
 		last = passing{time: i.resetAt, frame: i.resetFrame}
-		how = fmt.Sprintf("is reset in frame %d", i.resetFrame)
+		how = fmt.Sprintf("is reset in frame %s", FrameText(i.resetFrame))
 		if i.foreign {
 			how += ", by a TTL not the " + f.who(i.side.Peer()) + "'s"
 		}
 	case r != nil && r.first >= i.at:
 		last = passing{time: r.last, frame: r.lastFrame}
-		how = fmt.Sprintf("is sent again, last in frame %d, and nothing answers", r.lastFrame)
+		how = fmt.Sprintf("is sent again, last in frame %s, and nothing answers", FrameText(r.lastFrame))
 	}
 	return last, how
 }

@@ -41,8 +41,8 @@ func endKeepaliveTimeout(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s.Peer(), At: r.first, Last: r.last, Frame: r.firstFrame,
 			Frames: []uint64{r.lastFrame}}
-		n.Evidence = fmt.Sprintf("%s sends %d keep-alives, %s apart (frames %d to %d), after %s of silence; nothing from the %s since frame %d: it owes the next packet",
-			f.who(s), r.n, since(r.gap), r.firstFrame, r.lastFrame, since(r.first-p.LastSent), f.who(s.Peer()), p.LastFrame)
+		n.Evidence = fmt.Sprintf("%s sends %d keep-alives, %s apart (frames %s to %s), after %s of silence; nothing from the %s since frame %s: it owes the next packet",
+			f.who(s), r.n, since(r.gap), FrameText(r.firstFrame), FrameText(r.lastFrame), since(r.first-p.LastSent), f.who(s.Peer()), FrameText(p.LastFrame))
 		f.raiseSilence(n, s)
 	}
 }

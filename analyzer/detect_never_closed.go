@@ -56,8 +56,8 @@ func endNeverClosed(d *Detector, f *Flow) {
 		return
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.End, Last: f.Now, Frame: f.LastFrame, For: silent}
-	n.Evidence = fmt.Sprintf("open for %s and silent for the last %s, since frame %d of the %s: no FIN, no RST, no keep-alive",
-		since(f.Now-f.Start), since(silent), f.LastFrame, f.who(talker))
+	n.Evidence = fmt.Sprintf("open for %s and silent for the last %s, since frame %s of the %s: no FIN, no RST, no keep-alive",
+		since(f.Now-f.Start), since(silent), FrameText(f.LastFrame), f.who(talker))
 	n.lower(f.captureDoubt())
 	f.Raise(n)
 }

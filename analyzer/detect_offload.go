@@ -48,8 +48,8 @@ func endOffload(d *Detector, f *Flow) {
 		n.Detector = d
 		n.Count += r.Count
 		n.Last = max(n.Last, r.Last)
-		n.Evidence += fmt.Sprintf("%s of the %s with up to %d octets, where the %s's MSS allows %d (first in frame %d)",
-			plural(r.Count, "segment"), f.who(s), f.Sides[s].largest, f.who(s.Peer()), f.Sides[s.Peer()].Offered.MSS, r.Frame)
+		n.Evidence += fmt.Sprintf("%s of the %s with up to %d octets, where the %s's MSS allows %d (first in frame %s)",
+			plural(r.Count, "segment"), f.who(s), f.Sides[s].largest, f.who(s.Peer()), f.Sides[s.Peer()].Offered.MSS, FrameText(r.Frame))
 	}
 	if n.Detector == nil {
 		return

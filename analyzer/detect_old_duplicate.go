@@ -44,8 +44,8 @@ func endOldDuplicate(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: Info, Side: s, At: r.First, Last: r.Last, Frame: r.Frame,
 			Frames: []uint64{t.refusal}, Count: r.Count}
-		n.Evidence = fmt.Sprintf("%s of the %s (first frame %d) with a TSVal up to %d below what it had sent before; the %s drops and answers %d of them (last in frame %d)",
-			plural(r.Count, "segment"), f.who(s), r.Frame, t.staleAge, f.who(s.Peer()), t.refused, t.refusal)
+		n.Evidence = fmt.Sprintf("%s of the %s (first frame %s) with a TSVal up to %d below what it had sent before; the %s drops and answers %d of them (last in frame %s)",
+			plural(r.Count, "segment"), f.who(s), FrameText(r.Frame), t.staleAge, f.who(s.Peer()), t.refused, FrameText(t.refusal))
 		if t.refused >= several {
 			n.Severity = d.Severity
 		}

@@ -55,17 +55,17 @@ func (f *Flow) signOfLife(hidden Side) (sign string, frame uint64) {
 	v := &f.Sides[hidden.Peer()]
 	name := f.who(hidden.Peer())
 	if r := f.Remark(FactACKUnseen, hidden.Peer()); r != nil {
-		return fmt.Sprintf("the %s acknowledges ever more (frame %d)", name, r.Frame), r.Frame
+		return fmt.Sprintf("the %s acknowledges ever more (frame %s)", name, FrameText(r.Frame)), r.Frame
 	}
 	if v.hasISN && v.hasACK && v.proven.Synchronized() {
-		return fmt.Sprintf("the %s, which opened with a SYN, acknowledges (frame %d)", name, v.LastFrame), v.LastFrame
+		return fmt.Sprintf("the %s, which opened with a SYN, acknowledges (frame %s)", name, FrameText(v.LastFrame)), v.LastFrame
 	}
 	// Data that is never sent again was acknowledged: the first timeout is a
 	// second (RFC 6298 2.1), three with an initial one of an older stack.
 	const repeats = int64(3 * time.Second)
 	c := &v.Counters
 	if c.Bytes > 0 && c.Retransmitted == 0 && c.Segments-c.KeepAlive >= 4 && v.LastData-f.Start > repeats {
-		return fmt.Sprintf("the %s goes on sending and repeats nothing (frame %d)", name, v.LastFrame), v.LastFrame
+		return fmt.Sprintf("the %s goes on sending and repeats nothing (frame %s)", name, FrameText(v.LastFrame)), v.LastFrame
 	}
 	return "", 0
 }

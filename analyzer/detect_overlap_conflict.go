@@ -34,8 +34,8 @@ func onOverlapConflict(d *Detector, st *Step) {
 	how := "with other contents than before, as its checksum says"
 	if t := f.Sides[st.From].trouble; t != nil && t.alienBy == x.Frame {
 		n.Frames = []uint64{t.alienFrame}
-		how = fmt.Sprintf("where frame %d, which lacks the timestamps of all others, brought some before", t.alienFrame)
+		how = fmt.Sprintf("where frame %s, which lacks the timestamps of all others, brought some before", FrameText(t.alienFrame))
 	}
-	n.Evidence = fmt.Sprintf("%s's frame %d has octets %d to %d (relative numbers) %s", f.who(st.From), x.Frame, st.Seq, st.Seq+x.Len-1, how)
+	n.Evidence = fmt.Sprintf("%s's frame %s has octets %d to %d (relative numbers) %s", f.who(st.From), FrameText(x.Frame), st.Seq, st.Seq+x.Len-1, how)
 	f.Raise(n)
 }

@@ -58,8 +58,8 @@ func endPeerVanished(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s.Peer(), At: r.first, Last: r.last, Frame: r.firstFrame,
 			Frames: []uint64{r.lastFrame}}
-		n.Evidence = fmt.Sprintf("%s sends the same octets again %s (frames %d to %d, the last after %s); nothing from the %s since frame %d: it owes the next packet",
-			f.who(s), times(r.n), r.firstFrame, r.lastFrame, since(r.gap), f.who(s.Peer()), p.LastFrame)
+		n.Evidence = fmt.Sprintf("%s sends the same octets again %s (frames %s to %s, the last after %s); nothing from the %s since frame %s: it owes the next packet",
+			f.who(s), times(r.n), FrameText(r.firstFrame), FrameText(r.lastFrame), since(r.gap), f.who(s.Peer()), FrameText(p.LastFrame))
 		f.raiseSilence(n, s)
 	}
 }
@@ -103,7 +103,7 @@ func (f *Flow) raiseSilence(n Finding, s Side) {
 	if t := f.ownReset(s); t != nil {
 		n.For, n.Last = t.Time-r.first, t.Time
 		n.Frames = append(n.Frames, t.Frame)
-		n.Evidence += fmt.Sprintf("; the %s gives up with RST in frame %d", f.who(s), t.Frame)
+		n.Evidence += fmt.Sprintf("; the %s gives up with RST in frame %s", f.who(s), FrameText(t.Frame))
 		n.lower(f.captureDoubt())
 		f.Raise(n)
 		return

@@ -51,22 +51,22 @@ func endPMTUBlackHole(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: b.first, Last: b.last, Frame: b.firstFrame,
 			Frames: []uint64{b.lastFrame}, For: b.last - b.first, Count: b.n}
-		n.Evidence = fmt.Sprintf("%s's segment of %d octets sent again %s (frames %d to %d)",
-			f.who(s), b.size, times(b.n), b.firstFrame, b.lastFrame)
+		n.Evidence = fmt.Sprintf("%s's segment of %d octets sent again %s (frames %s to %s)",
+			f.who(s), b.size, times(b.n), FrameText(b.firstFrame), FrameText(b.lastFrame))
 		acked := b.seq.Less(p.ack)
 		switch {
 		case b.tooBig >= few:
 			n.Frames = append(n.Frames, f.Unreached.Frame)
-			n.Evidence += fmt.Sprintf(", although %s says that no more than %d octets pass (frame %d): the error does not reach the %s, or is ignored",
-				f.Unreached.From.Netip(), f.Unreached.MTU, f.Unreached.Frame, f.who(s))
+			n.Evidence += fmt.Sprintf(", although %s says that no more than %d octets pass (frame %s): the error does not reach the %s, or is ignored",
+				f.Unreached.From.Netip(), f.Unreached.MTU, FrameText(f.Unreached.Frame), f.who(s))
 		case e.lostHead || f.openedLate(s) || b.gap*2 < b.firstGap*3 || b.duplicates >= few:
 			continue
 		case acked && b.smaller != 0:
 			n.Frames = append(n.Frames, b.smallerFrame)
-			n.Evidence += fmt.Sprintf(" in vain; in pieces of %d (from frame %d on) it is acknowledged", b.smaller, b.smallerFrame)
+			n.Evidence += fmt.Sprintf(" in vain; in pieces of %d (from frame %s on) it is acknowledged", b.smaller, FrameText(b.smallerFrame))
 		case !acked && p.window != 0 && p.LastSent > b.first+p.threshold():
-			n.Evidence += fmt.Sprintf(" and not acknowledged, nor ever one of that size; the %s lives, it has sent %s since (the last is frame %d)",
-				f.who(s.Peer()), plural(int(p.Counters.Segments-b.heard), "packet"), p.LastFrame)
+			n.Evidence += fmt.Sprintf(" and not acknowledged, nor ever one of that size; the %s lives, it has sent %s since (the last is frame %s)",
+				f.who(s.Peer()), plural(int(p.Counters.Segments-b.heard), "packet"), FrameText(p.LastFrame))
 			n.lower(f.captureDoubt())
 		default:
 			continue

@@ -41,8 +41,8 @@ func endReordering(d *Detector, f *Flow) {
 		if r.LastFrame != r.Frame {
 			n.Frames = []uint64{r.LastFrame}
 		}
-		n.Evidence = fmt.Sprintf("%s of the %s, %.1f %% of all, came after what was sent later (first frame %d, last %d)",
-			plural(r.Count, "segment"), f.who(s), 100*float64(r.Count)/float64(e.Counters.Segments), r.Frame, r.LastFrame)
+		n.Evidence = fmt.Sprintf("%s of the %s, %.1f %% of all, came after what was sent later (first frame %s, last %d)",
+			plural(r.Count, "segment"), f.who(s), 100*float64(r.Count)/float64(e.Counters.Segments), FrameText(r.Frame), r.LastFrame)
 		if t := e.trouble.overtaken; t > 0 {
 			n.Evidence += fmt.Sprintf("; up to %s overtook one, by their IP IDs", plural(int(t), "packet"))
 		}

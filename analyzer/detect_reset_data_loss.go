@@ -47,8 +47,8 @@ func onResetDataLoss(d *Detector, st *Step) {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame, Frames: []uint64{p.LastFrame},
-		Evidence: fmt.Sprintf("%s sends RST in frame %d without a FIN and leaves %d octets of the %s (up to frame %d) unacknowledged: they may never have reached the application",
-			f.who(s), x.Frame, lost, f.who(s.Peer()), p.LastFrame)})
+		Evidence: fmt.Sprintf("%s sends RST in frame %s without a FIN and leaves %d octets of the %s (up to frame %s) unacknowledged: they may never have reached the application",
+			f.who(s), FrameText(x.Frame), lost, f.who(s.Peer()), FrameText(p.LastFrame))})
 }
 
 // aborts reports whether a step is the first RST of a side that was open: with

@@ -48,6 +48,6 @@ func onResetUnreadData(d *Detector, st *Step) {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame, Frames: []uint64{p.LastFrame},
-		Evidence: fmt.Sprintf("%s's window had narrowed to %d octets and its RST (frame %d) offers %d: it closed without reading what it had acknowledged",
-			f.who(s), e.window, x.Frame, now)})
+		Evidence: fmt.Sprintf("%s's window had narrowed to %d octets and its RST (frame %s) offers %d: it closed without reading what it had acknowledged",
+			f.who(s), e.window, FrameText(x.Frame), now)})
 }

@@ -72,8 +72,8 @@ func endRetransmissionHeavy(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: r.First, Last: r.Last, Frame: r.Frame,
 			Frames: []uint64{r.LastFrame}, For: r.Last - r.First, Count: count}
-		n.Evidence = fmt.Sprintf("%s sent %s again in frames %d to %d, %.1f %% of its octets, in %d separate losses: %s; %s",
-			f.who(s), plural(count, "segment"), r.Frame, r.LastFrame, 100*float64(t.octets)/float64(sent), t.rounds,
+		n.Evidence = fmt.Sprintf("%s sent %s again in frames %s to %s, %.1f %% of its octets, in %d separate losses: %s; %s",
+			f.who(s), plural(count, "segment"), FrameText(r.Frame), FrameText(r.LastFrame), 100*float64(t.octets)/float64(sent), t.rounds,
 			f.resendCauses(s), f.lostWhere(s, count))
 		if f.finding(duplicateCapture, NoSide) != nil {
 			n.lower("the capture holds packets twice, and copies that come late look like these")

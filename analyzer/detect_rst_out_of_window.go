@@ -42,8 +42,8 @@ func onRSTOutOfWindow(d *Detector, st *Step) {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: x.Time, Frame: x.Frame,
-		Evidence: fmt.Sprintf("RST in the %s's name (frame %d) is %d octets away from the next number that the %s expects, beyond its window: ignored",
-			f.who(s), x.Frame, distance(p.ack, x.Seq), f.who(s.Peer()))})
+		Evidence: fmt.Sprintf("RST in the %s's name (frame %s) is %d octets away from the next number that the %s expects, beyond its window: ignored",
+			f.who(s), FrameText(x.Frame), distance(p.ack, x.Seq), f.who(s.Peer()))})
 }
 
 // endRSTOutOfWindow takes the finding back where nothing followed that shows

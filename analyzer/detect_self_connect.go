@@ -37,6 +37,6 @@ func endSelfConnect(d *Detector, f *Flow) {
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: syn.Time, Last: answer.Time, Frame: syn.Frame,
 		Frames: []uint64{answer.Frame}, For: f.Now - syn.Time,
-		Evidence: fmt.Sprintf("%s sends a SYN to itself (frame %d) and answers it (frame %d): what the client writes it reads back, and no server is involved",
-			f.Addr(0), syn.Frame, answer.Frame)})
+		Evidence: fmt.Sprintf("%s sends a SYN to itself (frame %s) and answers it (frame %s): what the client writes it reads back, and no server is involved",
+			f.Addr(0), FrameText(syn.Frame), FrameText(answer.Frame))})
 }

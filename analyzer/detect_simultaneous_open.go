@@ -50,7 +50,7 @@ func endSimultaneousOpen(d *Detector, f *Flow) {
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: syn[v].Time, Last: max(answer[c].Time, answer[v].Time),
 		Frame: syn[c].Frame, Frames: []uint64{syn[v].Frame, answer[c].Frame, answer[v].Frame}}
-	n.Evidence = fmt.Sprintf("SYNs of both sides crossed, %s apart (frames %d and %d), and each was answered with SYN+ACK (frames %d and %d)",
-		since(syn[v].Time-syn[c].Time), syn[c].Frame, syn[v].Frame, answer[v].Frame, answer[c].Frame)
+	n.Evidence = fmt.Sprintf("SYNs of both sides crossed, %s apart (frames %s and %s), and each was answered with SYN+ACK (frames %s and %s)",
+		since(syn[v].Time-syn[c].Time), FrameText(syn[c].Frame), FrameText(syn[v].Frame), FrameText(answer[v].Frame), FrameText(answer[c].Frame))
 	f.Raise(n)
 }

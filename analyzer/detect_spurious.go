@@ -48,8 +48,8 @@ func endSpurious(d *Detector, f *Flow) {
 		n := Finding{Detector: d, Severity: Info, Side: s}
 		if acked != nil {
 			n.At, n.Last, n.Frame, n.Count = acked.First, acked.Last, acked.Frame, acked.Count
-			n.Evidence = fmt.Sprintf("%s sends again what the %s had acknowledged before: %s (first in frame %d)",
-				f.who(s), f.who(s.Peer()), plural(acked.Count, "segment"), acked.Frame)
+			n.Evidence = fmt.Sprintf("%s sends again what the %s had acknowledged before: %s (first in frame %s)",
+				f.who(s), f.who(s.Peer()), plural(acked.Count, "segment"), FrameText(acked.Frame))
 		}
 		if told != nil {
 			if acked == nil || told.First < n.At {
@@ -59,8 +59,8 @@ func endSpurious(d *Detector, f *Flow) {
 				n.Evidence += "; "
 			}
 			n.Last, n.Count = max(n.Last, told.Last), n.Count+told.Count
-			n.Evidence += fmt.Sprintf("%s reports %s sent again that it had (duplicate SACK, first in frame %d)",
-				f.who(s.Peer()), plural(told.Count, "segment"), told.Frame)
+			n.Evidence += fmt.Sprintf("%s reports %s sent again that it had (duplicate SACK, first in frame %s)",
+				f.who(s.Peer()), plural(told.Count, "segment"), FrameText(told.Frame))
 		}
 		if n.Count >= often && e.trouble.needlessOf*100 >= e.Counters.Bytes {
 			n.Severity = d.Severity

@@ -37,7 +37,7 @@ a > b  .   101       ack 8000001
 func endStaleTupleChallenge(d *Detector, f *Flow) {
 	v := f.Server()
 	sent, r, reset := f.entered(f.Client, SynSent), f.staleChallenge(v), f.Remark(FactRSTIgnored, f.Client)
-	if r == nil || reset == nil || reset.LastFrame < r.Frame || f.finding(tupleReuse, f.Client) != nil {
+	if r == nil || reset == nil || CompareFrames(reset.LastFrame, reset.Last, r.Frame, r.First) < 0 || f.finding(tupleReuse, f.Client) != nil {
 		return
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: v, At: r.First, Last: r.Last, Frame: r.Frame,
@@ -45,10 +45,10 @@ func endStaleTupleChallenge(d *Detector, f *Flow) {
 	then := "the client owes another SYN"
 	if t := f.entered(v, SynReceived); t != nil && t.Time > r.First {
 		n.Frames = append(n.Frames, t.Frame)
-		then = fmt.Sprintf("the SYN is answered in frame %d, %s late", t.Frame, since(t.Time-r.First))
+		then = fmt.Sprintf("the SYN is answered in frame %s, %s late", FrameText(t.Frame), since(t.Time-r.First))
 	}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %d) answered in frame %d with an ACK of another connection's numbers, which the client resets in frame %d; %s",
-		sent.Frame, r.Frame, reset.LastFrame, then)
+	n.Evidence = fmt.Sprintf("client's SYN (frame %s) answered in frame %s with an ACK of another connection's numbers, which the client resets in frame %s; %s",
+		FrameText(sent.Frame), FrameText(r.Frame), FrameText(reset.LastFrame), then)
 	f.Raise(n)
 }
 

@@ -141,8 +141,8 @@ func (t *stealthProbes) Find(n *Finding) bool {
 	if len(p.targets) == maxProbes {
 		to = fmt.Sprintf("%d targets or more", maxProbes)
 	}
-	n.Evidence = fmt.Sprintf("%s (%s) to %s, from frame %d on; %d answered with RST",
-		plural(p.n, "probe"), strings.Join(kinds, ", "), to, p.frame, p.answered)
+	n.Evidence = fmt.Sprintf("%s (%s) to %s, from frame %s on; %d answered with RST",
+		plural(p.n, "probe"), strings.Join(kinds, ", "), to, FrameText(p.frame), p.answered)
 	return true
 }
 

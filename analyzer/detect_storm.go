@@ -226,6 +226,6 @@ func endRSTStorm(d *Detector, f *Flow) {
 		}
 		f.Raise(Finding{Detector: d, Severity: d.Severity, Side: s, At: all.First, Last: all.Last, For: span,
 			Frame: all.Frame, Frames: []uint64{all.LastFrame}, Evidence: fmt.Sprintf(
-				"%s sends %d RSTs within %s (frames %d to %d): its peer does not stop", f.who(s), n, since(span), all.Frame, all.LastFrame)})
+				"%s sends %d RSTs within %s (frames %s to %s): its peer does not stop", f.who(s), n, since(span), FrameText(all.Frame), FrameText(all.LastFrame))})
 	}
 }

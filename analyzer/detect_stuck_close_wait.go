@@ -57,8 +57,8 @@ func endStuckCloseWait(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: acked,
 			Frames: []uint64{fin.Frame}, For: f.Now - from}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) acknowledged in frame %d; no FIN from the %s in the %s that follow%s: the %s owes the next packet",
-			f.who(s.Peer()), fin.Frame, acked, f.who(s), since(n.For), lastData(e, in), f.who(s))
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) acknowledged in frame %s; no FIN from the %s in the %s that follow%s: the %s owes the next packet",
+			f.who(s.Peer()), FrameText(fin.Frame), FrameText(acked), f.who(s), since(n.For), lastData(e, in), f.who(s))
 		f.pend(n, CloseWait, f.closeWaitDoubt(s))
 	}
 }

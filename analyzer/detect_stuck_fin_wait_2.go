@@ -54,8 +54,8 @@ func endStuckFinWait2(d *Detector, f *Flow) {
 		if n.For > 0 {
 			silence = "which has sent nothing new for " + since(n.For)
 		}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %d) acknowledged in frame %d; it waits for a FIN of the %s, %s",
-			f.who(s), fin.Frame, in.Frame, f.who(s.Peer()), silence)
+		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) acknowledged in frame %s; it waits for a FIN of the %s, %s",
+			f.who(s), FrameText(fin.Frame), FrameText(in.Frame), f.who(s.Peer()), silence)
 		f.pend(n, FinWait2, f.closeWaitDoubt(s.Peer()))
 	}
 }

@@ -42,8 +42,8 @@ func onSYNACKBadACK(d *Detector, st *Step) {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame, Frames: []uint64{sent.Frame},
-		Evidence: fmt.Sprintf("SYN+ACK in frame %d, %s after the client's SYN (frame %d), acknowledges %s it should: the server still owes the answer",
-			x.Frame, since(x.Time-sent.Time), sent.Frame, off(p.isn.Add(1).Distance(x.Ack)))})
+		Evidence: fmt.Sprintf("SYN+ACK in frame %s, %s after the client's SYN (frame %s), acknowledges %s it should: the server still owes the answer",
+			FrameText(x.Frame), since(x.Time-sent.Time), FrameText(sent.Frame), off(p.isn.Add(1).Distance(x.Ack)))})
 }
 
 // off says by how much a number is wrong.
@@ -62,10 +62,10 @@ func endSYNACKBadACK(d *Detector, f *Flow) {
 		return
 	}
 	r := f.Remark(FactRSTIgnored, f.Client)
-	if r == nil || r.LastFrame < n.Frame {
+	if r == nil || CompareFrames(r.LastFrame, r.Last, n.Frame, n.At) < 0 {
 		n.lower("the client does not reset it")
 		return
 	}
 	n.Frames = append(n.Frames, r.LastFrame)
-	n.Evidence += fmt.Sprintf("; the client resets it in frame %d", r.LastFrame)
+	n.Evidence += fmt.Sprintf("; the client resets it in frame %s", FrameText(r.LastFrame))
 }

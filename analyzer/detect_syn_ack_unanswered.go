@@ -52,7 +52,7 @@ func endSYNACKUnanswered(d *Detector, f *Flow) {
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: sent.Time, Last: e.LastSent, Frame: sent.Frame,
 		Frames: []uint64{e.LastFrame}, For: f.Now - sent.Time}
-	n.Evidence = fmt.Sprintf("server's SYN+ACK (frame %d) sent %s, last in frame %d, and neither ACK nor RST in %s: the client owes the next packet",
-		sent.Frame, times(f.synackRetransmits+1), e.LastFrame, since(n.For))
+	n.Evidence = fmt.Sprintf("server's SYN+ACK (frame %s) sent %s, last in frame %s, and neither ACK nor RST in %s: the client owes the next packet",
+		FrameText(sent.Frame), times(f.synackRetransmits+1), FrameText(e.LastFrame), since(n.For))
 	f.pend(n, SynReceived, "")
 }

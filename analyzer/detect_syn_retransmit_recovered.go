@@ -54,7 +54,7 @@ func endSYNRetransmitRecovered(d *Detector, f *Flow) {
 	if f.synRetransmits > 1 {
 		n.Severity = d.Severity
 	}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %d) unanswered, sent again from frame %d on (%s in all) and answered in frame %d: the connection opened %s late",
-		sent.Frame, again.Frame, times(f.synRetransmits+1), answer.Frame, since(f.synAt-sent.Time))
+	n.Evidence = fmt.Sprintf("client's SYN (frame %s) unanswered, sent again from frame %s on (%s in all) and answered in frame %s: the connection opened %s late",
+		FrameText(sent.Frame), FrameText(again.Frame), times(f.synRetransmits+1), FrameText(answer.Frame), since(f.synAt-sent.Time))
 	f.Raise(n)
 }

@@ -48,7 +48,7 @@ func endTFOBlackHole(d *Detector, f *Flow) {
 	if with == 1 {
 		n.lower("it was one packet, which may have been lost by chance")
 	}
-	n.Evidence = fmt.Sprintf("client's SYN with Fast Open and %d octets (frame %d) sent %s and not answered; the same SYN without them (frame %d) answered in frame %d: the connection opened %s late",
-		f.synData, sent.Frame, times(with), plain.Frame, answer.Frame, since(f.synAt-sent.Time))
+	n.Evidence = fmt.Sprintf("client's SYN with Fast Open and %d octets (frame %s) sent %s and not answered; the same SYN without them (frame %s) answered in frame %s: the connection opened %s late",
+		f.synData, FrameText(sent.Frame), times(with), FrameText(plain.Frame), FrameText(answer.Frame), since(f.synAt-sent.Time))
 	f.Raise(n)
 }

@@ -41,6 +41,6 @@ func endTFODataIgnored(d *Detector, f *Flow) {
 		return
 	}
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: answer.Time, Frame: answer.Frame, Frames: []uint64{sent.Frame},
-		Evidence: fmt.Sprintf("client's SYN (frame %d) carries %d octets; the server's SYN+ACK (frame %d) acknowledges none of them and offers another cookie: the client owes them again, a round trip later",
-			sent.Frame, f.synData, answer.Frame)})
+		Evidence: fmt.Sprintf("client's SYN (frame %s) carries %d octets; the server's SYN+ACK (frame %s) acknowledges none of them and offers another cookie: the client owes them again, a round trip later",
+			FrameText(sent.Frame), f.synData, FrameText(answer.Frame))})
 }

@@ -44,8 +44,8 @@ func onTimeWaitAssassination(d *Detector, st *Step) {
 	e := &f.Sides[v]
 	f.Raise(Finding{Detector: d, Severity: d.Severity, Side: v, At: x.Time, Frame: x.Frame,
 		Frames: []uint64{e.LastFrame}, For: x.Time - was.Time,
-		Evidence: fmt.Sprintf("%s in TIME_WAIT since frame %d answers (frame %d) and is reset in frame %d, after %s of %s",
-			f.who(v), was.Frame, e.LastFrame, x.Frame, since(x.Time-was.Time), since(int64(f.profile.TimeWait)))})
+		Evidence: fmt.Sprintf("%s in TIME_WAIT since frame %s answers (frame %s) and is reset in frame %s, after %s of %s",
+			f.who(v), FrameText(was.Frame), FrameText(e.LastFrame), FrameText(x.Frame), since(x.Time-was.Time), since(int64(f.profile.TimeWait)))})
 }
 
 // endTimeWaitAssassination leaves out a TIME_WAIT that a new connection's SYN

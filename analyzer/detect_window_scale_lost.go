@@ -55,16 +55,16 @@ func endWindowScaleLost(d *Detector, f *Flow) {
 		switch {
 		case peers != nil && peers.stopped.n >= enough && !p.scaleUsed:
 			n.from(&peers.stopped)
-			n.Evidence = fmt.Sprintf("%s stops %s at the very edge of a window field of up to %d octets (frames %d to %d) and goes on when that is acknowledged: it does not scale it by 2^%d as the %s does",
-				f.who(s), times(n.Count), peers.stopped.octets, n.Frame, peers.stopped.lastFrame, p.shift, f.who(s.Peer()))
+			n.Evidence = fmt.Sprintf("%s stops %s at the very edge of a window field of up to %d octets (frames %s to %s) and goes on when that is acknowledged: it does not scale it by 2^%d as the %s does",
+				f.who(s), times(n.Count), peers.stopped.octets, FrameText(n.Frame), FrameText(peers.stopped.lastFrame), p.shift, f.who(s.Peer()))
 		case own != nil && own.unscaled.n >= enough:
 			n.from(&own.unscaled)
-			n.Evidence = fmt.Sprintf("%s's window field goes down %s by exactly the octets that it acknowledges (frames %d to %d): it does not scale it by 2^%d as its SYN offers",
-				f.who(s), times(n.Count), n.Frame, own.unscaled.lastFrame, e.shift)
+			n.Evidence = fmt.Sprintf("%s's window field goes down %s by exactly the octets that it acknowledges (frames %s to %s): it does not scale it by 2^%d as its SYN offers",
+				f.who(s), times(n.Count), FrameText(n.Frame), FrameText(own.unscaled.lastFrame), e.shift)
 		case own != nil && own.overrun.n >= enough && (e.Offered.Set^p.Offered.Set)&OptWindowScale != 0:
 			n.from(&own.overrun)
-			n.Evidence = fmt.Sprintf("%s sends up to %d octets beyond the %s's window (frames %d to %d), and only one of the SYNs has the window scale option here: one side scales, the other does not",
-				f.who(s.Peer()), own.overrun.octets, f.who(s), n.Frame, own.overrun.lastFrame)
+			n.Evidence = fmt.Sprintf("%s sends up to %d octets beyond the %s's window (frames %s to %s), and only one of the SYNs has the window scale option here: one side scales, the other does not",
+				f.who(s.Peer()), own.overrun.octets, f.who(s), FrameText(n.Frame), FrameText(own.overrun.lastFrame))
 		default:
 			continue
 		}

@@ -53,7 +53,7 @@ func endWindowShrunk(d *Detector, f *Flow) {
 // framesFrom names one frame, or the first and last of several.
 func framesFrom(first, last uint64) string {
 	if first == last {
-		return fmt.Sprintf("frame %d", first)
+		return fmt.Sprintf("frame %s", FrameText(first))
 	}
-	return fmt.Sprintf("frames %d to %d", first, last)
+	return fmt.Sprintf("frames %s to %s", FrameText(first), FrameText(last))
 }

@@ -55,7 +55,7 @@ func onWriteAfterPeerClose(d *Detector, st *Step) {
 		n.Severity = Info
 		what = "had sent data before it saw that"
 	}
-	n.Evidence = fmt.Sprintf("%s's FIN is frame %d; the %s %s (frame %d), reset in frame %d: those octets were never read",
-		f.who(s), fin.Frame, f.who(w), what, data.Frame, x.Frame)
+	n.Evidence = fmt.Sprintf("%s's FIN is frame %s; the %s %s (frame %s), reset in frame %s: those octets were never read",
+		f.who(s), FrameText(fin.Frame), f.who(w), what, FrameText(data.Frame), FrameText(x.Frame))
 	f.Raise(n)
 }

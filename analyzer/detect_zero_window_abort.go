@@ -40,20 +40,20 @@ func endZeroWindowAbort(d *Detector, f *Flow) {
 			continue
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: c.at, Frame: c.frame}
-		what := fmt.Sprintf("%s closed its window in frame %d, its peer probed %s", f.who(s), c.frame, times(c.probes))
+		what := fmt.Sprintf("%s closed its window in frame %s, its peer probed %s", f.who(s), FrameText(c.frame), times(c.probes))
 		for _, r := range [...]Side{s, s.Peer()} {
 			if t := f.ownReset(r); t != nil && f.finding(d, s) == nil {
 				n.Last, n.For, n.Frames = t.Time, t.Time-c.at, []uint64{t.Frame}
-				n.Evidence = fmt.Sprintf("%s, and after %s the %s reset the connection (frame %d): what waited was never delivered",
-					what, since(n.For), f.who(r), t.Frame)
+				n.Evidence = fmt.Sprintf("%s, and after %s the %s reset the connection (frame %s): what waited was never delivered",
+					what, since(n.For), f.who(r), FrameText(t.Frame))
 				n.lower(f.captureDoubt())
 				f.Raise(n)
 			}
 		}
 		if r := f.unanswered(s.Peer(), FactWindowProbe); r != nil && f.finding(d, s) == nil {
 			n.Last, n.Frames = r.last, []uint64{r.firstFrame, r.lastFrame}
-			n.Evidence = fmt.Sprintf("%s, and the last %d probes (frames %d to %d) were not answered: the %s owes the next packet",
-				what, r.n, r.firstFrame, r.lastFrame, f.who(s))
+			n.Evidence = fmt.Sprintf("%s, and the last %d probes (frames %s to %s) were not answered: the %s owes the next packet",
+				what, r.n, FrameText(r.firstFrame), FrameText(r.lastFrame), f.who(s))
 			f.raiseSilence(n, s.Peer())
 		}
 	}

@@ -45,8 +45,8 @@ func endZeroWindowStall(d *Detector, f *Flow) {
 		}
 		if c := e.stall(); c != nil && c.probes > 0 {
 			n := Finding{Detector: d, Severity: d.Severity, Side: s, At: c.at, Last: f.Now, Frame: c.frame, For: f.Now - c.at, Count: e.stalls.n + 1}
-			n.Evidence = fmt.Sprintf("%s's window is closed since frame %d, for %s; its peer has data for it and probed %s: the %s owes a window",
-				f.who(s), c.frame, since(n.For), times(c.probes), f.who(s))
+			n.Evidence = fmt.Sprintf("%s's window is closed since frame %s, for %s; its peer has data for it and probed %s: the %s owes a window",
+				f.who(s), FrameText(c.frame), since(n.For), times(c.probes), f.who(s))
 			f.pend(n, Established, f.captureDoubt())
 			continue
 		}
@@ -59,8 +59,8 @@ func endZeroWindowStall(d *Detector, f *Flow) {
 		if c.held >= int64(f.limits[Established]) {
 			n.Severity = d.Severity
 		}
-		n.Evidence = fmt.Sprintf("%s's window closed in frame %d and opened in frame %d, %s later; its peer had data for it and probed %s",
-			f.who(s), c.frame, c.opened, since(c.held), times(c.probes))
+		n.Evidence = fmt.Sprintf("%s's window closed in frame %s and opened in frame %s, %s later; its peer had data for it and probed %s",
+			f.who(s), FrameText(c.frame), FrameText(c.opened), since(c.held), times(c.probes))
 		n.lower(f.captureDoubt())
 		f.Raise(n)
 	}
