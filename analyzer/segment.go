@@ -85,7 +85,7 @@ type Options struct {
 // Segment is one TCP segment as captured: a value without pointers, all that
 // the analyzer ever sees of a packet.
 type Segment struct {
-	Frame uint64 // number of the frame in the capture, from 1
+	Frame uint64 // number of the frame in the capture, from 1; of several captures, as FrameIn makes it
 	Time  int64  // capture time, ns since 1970-01-01 UTC
 
 	Src, Dst         Addr

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"testing"
 )
 
@@ -41,22 +42,40 @@ func benchFrame(vlans int) []byte {
 
 // benchRead reports the time per packet of reading and decoding.
 func benchRead(b *testing.B, file []byte) {
+	benchSource(b, benchFrames, func() (Source, error) { return NewReader(bytes.NewReader(file), "bench", Options{}) })
+}
+
+func benchSource(b *testing.B, frames uint64, open func() (Source, error)) {
 	b.ReportAllocs()
 	runtime.GC() // the building of the file left much to collect
 	var p Packet
 	for b.Loop() {
-		src, err := NewReader(bytes.NewReader(file), "bench", Options{})
+		src, err := open()
 		if err != nil {
 			b.Fatal(err)
 		}
 		for err == nil {
 			err = src.Next(&p)
 		}
-		if err != io.EOF || src.Stats().Segments != benchFrames {
+		if err != io.EOF || src.Stats().Segments != frames {
 			b.Fatal(err, src.Stats())
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchFrames, "ns/packet")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(frames), "ns/packet")
+}
+
+// BenchmarkMerge reads captures that overlap from the first packet to the last.
+func BenchmarkMerge(b *testing.B) {
+	for _, n := range []int{2, 16} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			file := benchPcap(benchFrame(0))
+			inputs := make([]Input, n)
+			for i := range inputs {
+				inputs[i] = Input{Name: "bench", Open: func(o Options) (Source, error) { return NewReader(bytes.NewReader(file), "bench", o) }}
+			}
+			benchSource(b, uint64(n)*benchFrames, func() (Source, error) { return NewMerge(inputs, Options{}), nil })
+		})
+	}
 }
 
 func BenchmarkReadPcap(b *testing.B)     { benchRead(b, benchPcap(benchFrame(0))) }

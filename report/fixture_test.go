@@ -135,6 +135,58 @@ func halfClosed() *analyzer.Flow {
 	return f
 }
 
+// acrossCaptures is halfClosed with its frames in two captures of several, the
+// later half in the one that was given first.
+func acrossCaptures() *analyzer.Flow {
+	f := halfClosed()
+	f.Link = 0
+	f.FirstFrame, f.LastFrame = inCapture(f.FirstFrame), inCapture(f.LastFrame)
+	for i := range f.Transitions {
+		t := &f.Transitions[i]
+		t.Frame, t.ConfirmedFrame, t.WithdrawnFrame = inCapture(t.Frame), inCapture(t.ConfirmedFrame), inCapture(t.WithdrawnFrame)
+		if t.Withdrawn != "" {
+			t.Withdrawn = "FIN sent again in frame " + analyzer.FrameText(t.WithdrawnFrame) + ", 210 ms after the ACK passed"
+		}
+	}
+	n := &f.Findings[0]
+	n.Frame = inCapture(n.Frame)
+	for i := range n.Frames {
+		n.Frames[i] = inCapture(n.Frames[i])
+	}
+	n.Evidence = "client's FIN (frame " + analyzer.FrameText(n.Frames[0]) + ") acknowledged in frame " + analyzer.FrameText(n.Frame)
+	return f
+}
+
+// inCapture puts the frames from 130 on into capture 2, the others into 4.
+func inCapture(n uint64) uint64 {
+	switch {
+	case n == 0:
+		return 0
+	case n < 130:
+		return analyzer.FrameIn(4, n)
+	}
+	return analyzer.FrameIn(2, n-129)
+}
+
+// captureNames are those of as many captures as there are files.
+func captureNames(files []File) (names []string) {
+	for i := range files {
+		names = append(names, string(files[i].Name))
+	}
+	return names
+}
+
+// manyFiles is five captures read as one.
+func manyFiles() (files []File) {
+	first, last := Time(sec(0)), Time(sec(300))
+	for _, name := range []string{"ring.pcap2", "ring\x1b.pcap1", "ring.pcap3", "ring.pcap0", "ring.pcap4"} {
+		files = append(files, File{Name: Text(name), Format: "pcap", Frames: 1000, Segments: 990, Skipped: Counts{"arp": 10}, First: &first, Last: &last})
+	}
+	files[4].Error = "ring.pcap4: frame 1001 at byte 88,310: record claims 4,294,967,295 bytes"
+	files[4].Duplicates = 3
+	return files
+}
+
 // hostile has text that a terminal must not get, all doubts, and IPv6.
 func hostile() *analyzer.Flow {
 	f := newFlow(2, "[fd77::1]:40000", "[2001:db8:0:1:1:1:1:1]:443", true)
@@ -198,9 +250,15 @@ func fixtureFiles() []File {
 // fixtureLadder is the steps of halfClosed.
 func fixtureLadder() *Ladder {
 	l := &Ladder{}
+	fixtureSteps(l, func(n uint64) uint64 { return n })
+	return l
+}
+
+// fixtureSteps adds the steps, with the frames' numbers as number gives them.
+func fixtureSteps(l *Ladder, number func(uint64) uint64) {
 	step := func(at float64, frame uint64, from analyzer.Side, flags analyzer.Flags, seq, ack, n uint32, facts analyzer.Facts,
 		client, server analyzer.State, cb, sb analyzer.Basis) {
-		l.Step(&analyzer.Step{Segment: &analyzer.Segment{Frame: frame, Time: sec(at), Flags: flags, Len: n}, From: from, Facts: facts,
+		l.Step(&analyzer.Step{Segment: &analyzer.Segment{Frame: number(frame), Time: sec(at), Flags: flags, Len: n}, From: from, Facts: facts,
 			Seq: seq, Ack: ack, State: [2]analyzer.State{client, server}, Basis: [2]analyzer.Basis{cb, sb}})
 	}
 	const (
@@ -219,7 +277,6 @@ func fixtureLadder() *Ladder {
 	step(11.5, 130, 1, A, 1205, 1450, 0, analyzer.FactACK, fw2, cw, inf, obs)
 	step(11.71, 133, 0, F|A, 1449, 1205, 0, analyzer.FactFIN|analyzer.FactRetransmission, fw1, cw, obs, obs)
 	step(11.8, 134, 1, A, 1205, 1450, 0, analyzer.FactDuplicateACK, fw2, cw, inf, obs)
-	return l
 }
 
 // run pushes flows through a format and returns nothing but an error: what

@@ -106,6 +106,47 @@ func TestLadderGolden(t *testing.T) {
 	}
 }
 
+// Where several captures are read as one, every format says which of them a
+// frame is in; of many captures a table names those that its text does.
+func TestCapturesGolden(t *testing.T) {
+	files := manyFiles()
+	for _, format := range Formats {
+		var buf bytes.Buffer
+		o := Options{All: true, Captures: captureNames(files)}
+		r := format.New(&buf, fixtureMeta(), o)
+		tally := NewTally()
+		for _, f := range []*analyzer.Flow{acrossCaptures(), refused()} {
+			tally.Add(f)
+			if err := r.Flow(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := tally.Summary()
+		for _, f := range files {
+			s.AddFile(f)
+		}
+		if err := r.Close(s); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, format.Name+"-captures.golden", buf.Bytes())
+		harmless(t, buf.String(), false)
+	}
+	l := &Ladder{}
+	fixtureSteps(l, inCapture)
+	l.Aside(&analyzer.Step{Segment: &analyzer.Segment{Frame: inCapture(127), Time: sec(10), Flags: analyzer.SYN},
+		State: [2]analyzer.State{analyzer.SynSent, analyzer.Listen}})
+	f := acrossCaptures()
+	f.Remarks = []analyzer.Remark{{Fact: analyzer.FactSYNInWindow, Side: 0, Count: 1, Frame: inCapture(127), LastFrame: inCapture(127),
+		First: sec(10), Last: sec(10)}}
+	var buf bytes.Buffer
+	if err := l.Write(&buf, f, Options{Width: 80, Captures: captureNames(files)}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "ladder-captures.golden", buf.Bytes())
+	harmless(t, buf.String(), false)
+	fits(t, buf.String(), 80)
+}
+
 // A SYN that was taken for a new flow, and was none, stands where it came.
 func TestLadderAsides(t *testing.T) {
 	f := halfClosed()

@@ -123,7 +123,7 @@ func toFinding(f *analyzer.Flow, n *analyzer.Finding) Finding {
 func TestAppendFlowIsEncodingJSON(t *testing.T) {
 	o := fixtureOptions()
 	bare := newFlow(5, "10.0.0.1:1", "10.0.0.2:2", false) // everything that can be left out is
-	flows := append(fixture(), bare)
+	flows := append(fixture(), bare, acrossCaptures())
 	for _, f := range flows {
 		got := appendFlow(nil, f, o.origin(f))
 		var want bytes.Buffer

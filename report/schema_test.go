@@ -249,7 +249,9 @@ func TestOutputsMatchSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flows := append(fixture(), newFlow(5, "10.0.0.1:1", "10.0.0.2:2", false))
+	several := acrossCaptures()
+	several.Number = 18
+	flows := append(fixture(), newFlow(5, "10.0.0.1:1", "10.0.0.2:2", false), several)
 	var whole, lines bytes.Buffer
 	if err := run(newJSON(&whole, fixtureMeta(), fixtureOptions()), flows); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 // analyzeOptions are the flags of analyze.
 type analyzeOptions struct {
+	readOptions
 	trackOptions
 	filterOptions
 	failOptions
@@ -71,6 +72,7 @@ wholly (then what could be read is reported all the same).`,
 	fs.BoolVar(&o.separate, "separate", false, "read several captures each for itself, not as one")
 	o.filterOptions.flags(fs)
 	o.failOptions.flags(fs)
+	o.readOptions.flags(fs)
 	o.trackOptions.flags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
@@ -101,7 +103,7 @@ func analyze(o *analyzeOptions, args []string) error {
 	if err := o.trackOptions.check(); err != nil {
 		return err
 	}
-	in, stop, err := newInputs(args, !o.quiet)
+	in, stop, err := newInputs(args, &o.readOptions, !o.quiet)
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (a *analysis) files() []report.File {
 // read takes one capture through a Tracker of its own.
 func (a *analysis) read(name string) (report.File, error) {
 	start := time.Now()
-	src, err := a.in.open(name, capture.Options{})
+	src, err := a.in.open(name, a.in.options)
 	if err != nil {
 		return describe(name, nil, nil, err), err
 	}

@@ -26,7 +26,8 @@ var errInterrupted = errors.New("interrupted")
 type inputs struct {
 	names     []string
 	pipes     map[string]*pipe // those of names that are no files
-	shares    *shares          // of several captures that are read as one; may be nil
+	options   capture.Options
+	shares    *shares // of several captures that are read as one; may be nil
 	interrupt context.Context
 	stopped   atomic.Bool // the same as a flag, for the packet loop
 	progress  bool
@@ -34,13 +35,13 @@ type inputs struct {
 
 // newInputs takes the names of the command line. The first Ctrl-C ends the
 // reading, and what was read is reported; the second ends the program.
-func newInputs(args []string, progress bool) (*inputs, func(), error) {
+func newInputs(args []string, o *readOptions, progress bool) (*inputs, func(), error) {
 	names, err := expand(args)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	in := &inputs{names: names, pipes: map[string]*pipe{}, interrupt: ctx, progress: progress && onTerminal(os.Stderr)}
+	in := &inputs{names: names, pipes: map[string]*pipe{}, options: o.capture, interrupt: ctx, progress: progress && onTerminal(os.Stderr)}
 	context.AfterFunc(ctx, func() {
 		in.stopped.Store(true)
 		stop()
@@ -93,8 +94,8 @@ type together struct {
 }
 
 // openTogether opens them.
-func openTogether(args []string, o *outputOptions) (*together, error) {
-	in, stop, err := newInputs(args, !o.quiet)
+func openTogether(args []string, r *readOptions, o *outputOptions) (*together, error) {
+	in, stop, err := newInputs(args, r, !o.quiet)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +195,7 @@ func (in *inputs) pipe(name string) *pipe {
 // all.
 func (in *inputs) openAll() (capture.Source, error) {
 	if len(in.names) == 1 {
-		return in.open(in.names[0], capture.Options{})
+		return in.open(in.names[0], in.options)
 	}
 	m := in.merge()
 	for _, p := range m.Parts() {
@@ -221,7 +222,7 @@ func (in *inputs) merge() *capture.Merge {
 				return in.open(name, o)
 			}})
 	}
-	return capture.NewMerge(parts, capture.Options{})
+	return capture.NewMerge(parts, in.options)
 }
 
 // read reads a capture, or several as one, to its end, or as far as that goes,

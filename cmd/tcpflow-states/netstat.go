@@ -17,6 +17,7 @@ import (
 
 // netstatOptions are the flags of netstat.
 type netstatOptions struct {
+	readOptions
 	trackOptions
 	outputOptions
 	format string
@@ -74,6 +75,7 @@ input.`,
 	fs.Var(&value{kind: "DUR", take: o.takeEvery}, "every", "count sockets by state at instants so far apart, from the first frame on")
 	fs.VarP(&value{kind: "FORMAT", text: o.format, take: o.takeFormat, all: func() []string { return netstatFormats }}, "format", "o",
 		"format of the result: "+strings.Join(netstatFormats, ", "))
+	o.readOptions.flags(fs)
 	o.timerFlags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
@@ -133,7 +135,7 @@ func netstat(o *netstatOptions, args []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	all, err := openTogether(args, &o.outputOptions)
+	all, err := openTogether(args, &o.readOptions, &o.outputOptions)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/capture"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -148,6 +149,17 @@ func (o *trackOptions) check() error {
 		return fmt.Errorf("--max-flows %d: give 1 or more", o.maxFlows)
 	}
 	return nil
+}
+
+// readOptions say how captures are read.
+type readOptions struct {
+	capture capture.Options
+}
+
+func (o *readOptions) flags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.capture.IgnoreVLAN, "ignore-vlan", false,
+		"flows of one pair of addresses and ports are one, whatever VLANs their frames are in: for networks with a VLAN for each direction")
+	fs.BoolVar(&o.capture.IgnoreTunnel, "ignore-tunnel", false, "the same for tunnels")
 }
 
 // filterOptions choose flows and findings.

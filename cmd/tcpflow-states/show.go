@@ -15,6 +15,7 @@ import (
 
 // showOptions are the flags of show.
 type showOptions struct {
+	readOptions
 	trackOptions
 	outputOptions
 	flow int
@@ -50,6 +51,7 @@ on from one capture to the next: show wants that capture alone, with its own.)
 		o.flow, err = flowNumber(s)
 		return err
 	}}, "flow", "number of the flow, as analyze lists it")
+	o.readOptions.flags(fs)
 	o.trackOptions.flags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
@@ -63,7 +65,7 @@ func show(o *showOptions, args []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	all, err := openTogether(args, &o.outputOptions)
+	all, err := openTogether(args, &o.readOptions, &o.outputOptions)
 	if err != nil {
 		return err
 	}
