@@ -12,6 +12,7 @@ var oneWayCapture = &Detector{
 	Causes: []string{
 		"a filter that matches one direction (src host, dst port)",
 		"the answers come back through another interface or VLAN of the host",
+		"each direction has a VLAN or tunnel of its own: --ignore-vlan or --ignore-tunnel puts them together",
 		"one direction is in a tunnel, as with a load balancer in direct server return",
 	},
 	LooksLike: []string{
