@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/ulikunitz/xz"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
 
 // seedFiles adds the project's captures and the damaged ones of the bad-input
@@ -249,4 +252,51 @@ func decodeInWindow(link uint16, data []byte, wire int) string {
 		return reason.String()
 	}
 	return describe(&p, s.d.links.list)
+}
+
+// FuzzMerge reads any bytes as two captures that are one: each must give as many
+// packets as alone, and end as it does there.
+func FuzzMerge(f *testing.F) {
+	whole := at(10, 11, 12, 14)
+	f.Add(whole, at(9, 11, 13))
+	f.Add(whole[:len(whole)-3], at(12, 5, 13))
+	f.Add(arpAt(10), join(goodHead, ngPacket(le, 0, 1, plainFrame(), 71), ngSimple(le, plainFrame(), 71)))
+	f.Add(at(), []byte("no capture"))
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		files := [][]byte{a, b}
+		var inputs []Input
+		for _, file := range files {
+			inputs = append(inputs, Input{Name: "x", Open: func(o Options) (Source, error) { return NewReader(bytes.NewReader(file), "x", o) }})
+		}
+		m := NewMerge(inputs, Options{})
+		var got [2]uint64
+		var p Packet
+		for m.Next(&p) == nil {
+			frame := p.Segment.Frame
+			if p.Kind == KindUnreachable {
+				frame = p.Unreachable.Frame
+			}
+			of, _ := analyzer.SplitFrame(frame)
+			got[of-1]++
+		}
+		for i, part := range m.Parts() {
+			src, err := NewReader(bytes.NewReader(files[i]), "x", Options{})
+			var want Stats
+			if err == nil {
+				for err == nil {
+					err = src.Next(&p)
+				}
+				want = *src.Stats()
+			}
+			if err == io.EOF {
+				err = nil
+			}
+			if !part.Done || part.Stats != want && err == nil || got[i] != want.Segments+want.Unreachable {
+				t.Errorf("capture %d: %d packets, %+v; alone %+v", i+1, got[i], part.Stats, want)
+			}
+			if fmt.Sprint(part.Err) != fmt.Sprint(err) {
+				t.Errorf("capture %d: %v; alone %v", i+1, part.Err, err)
+			}
+		}
+	})
 }

@@ -91,11 +91,6 @@ func wholeText(parts []part, text string) string {
 	})
 }
 
-// byNumber are the findings that rest on which of two frames has the lower
-// number: true of frames of one capture only (analyzer.CompareFrames is for
-// those of several).
-var byNumber = []string{"syn-ack-bad-ack", "stale-tuple-challenge", "handshake-isn-change"}
-
 // told is what is said of a flow, in a form that can be compared.
 type told struct {
 	Number, ReplacedBy    int
@@ -136,9 +131,6 @@ func tell(src capture.Source, frame func(uint64) uint64, text func(string) strin
 			n := f.Findings[i]
 			n.Frame, n.Evidence = frame(n.Frame), text(n.Evidence)
 			name := n.Detector.Name
-			if slices.Contains(byNumber, name) {
-				continue
-			}
 			n.Detector = nil
 			n.Frames = slices.Clone(n.Frames)
 			for i := range n.Frames {
