@@ -50,12 +50,24 @@ func (g Group) fill(advice string) string {
 	return strings.NewReplacer("CLIENT", name(g.From, "CLIENT"), "SERVER", name(g.To, "SERVER"), "PORT", port).Replace(advice)
 }
 
+// Scope says what the flows of a group have in common.
+type Scope uint8
+
+// The scopes. A flow counts in one group of each but ByHost, where it counts in
+// those of both its hosts.
+const (
+	ByListener Scope = iota // the server's address and port; seen from the server
+	ByPair                  // the client's address with the listener; seen from the client
+	ByHost                  // one address; seen from the side that has it
+	numScopes
+)
+
 // Across is the part of a Detector that looks across flows.
 type Across struct {
-	// Group says in which group a flow counts that has ended, as seen from
-	// side s; it is asked for both sides. Where ok is false, in none: most
-	// flows of healthy traffic are best in none.
-	Group func(f *Flow, s Side) (g Group, ok bool)
+	By Scope
+	// Wants says whether a flow that has ended counts in its group, as seen
+	// from side s: most flows of healthy traffic best do not.
+	Wants func(f *Flow, s Side) bool
 	// New returns the record that a group's first flow begins.
 	New func() Tally
 }
@@ -91,59 +103,72 @@ func (l *flowList) onto(n *Finding) {
 	n.Flows, n.FlowCount = slices.Sorted(slices.Values(l.first)), l.n
 }
 
-// groups are the tallies of one detector.
-type groups struct {
-	d       *Detector
-	tallies bounded[Group, Tally]
-	found   []Finding // of groups that had to make room
-}
-
-// maxGroups bounds the groups that each detector keeps, and the listeners and
-// pairs of a Rollup.
+// maxGroups bounds the groups of each scope.
 const maxGroups = 1 << 14
 
-func (g *groups) add(f *Flow, s Side) {
-	key, ok := g.d.Across.Group(f, s)
-	if !ok {
-		return
-	}
-	t := g.tallies.get(key)
-	if t == nil {
-		t = g.tallies.put(key, g.d.Across.New())
-	}
-	t.Add(f, s)
+// scope is all groups of one kind.
+type scope struct {
+	detectors []*Detector // that look at groups of this kind
+	groups    bounded[Group, *record]
+	found     []Finding // of groups that had to make room
 }
 
-// finding returns what a tally says of its group.
-func (g *groups) finding(key Group, t Tally) (Finding, bool) {
-	n := Finding{Detector: g.d, Severity: g.d.Severity, Side: NoSide, Subject: key.String(), Count: 1}
-	if !t.Find(&n) {
-		return n, false
-	}
-	n.Last = max(n.Last, n.At)
-	n.Next = key.fill(g.d.Next)
-	return n, true
+// record is what is kept of one group.
+type record struct {
+	roll    *Roll   // of a listener or pair
+	tallies []Tally // by detector; nil where it wanted no flow yet
 }
 
-// leave keeps what a group says that has to make room.
-func (g *groups) leave(key Group, t Tally) {
-	if len(g.found) < maxGroups {
-		if n, ok := g.finding(key, t); ok {
-			g.found = append(g.found, n)
+// record returns that of a group.
+func (c *scope) record(g Group) *record {
+	if r := c.groups.get(g); r != nil {
+		return r
+	}
+	return c.groups.put(g, &record{})
+}
+
+// add counts a flow, as seen from side s, for whoever wants it. A group that
+// has no record yet begins one with the first that does.
+func (c *scope) add(g Group, r *record, f *Flow, s Side) {
+	for i, d := range c.detectors {
+		if !d.Across.Wants(f, s) {
+			continue
 		}
+		if r == nil {
+			r = c.record(g)
+		}
+		if r.tallies == nil {
+			r.tallies = make([]Tally, len(c.detectors))
+		}
+		if r.tallies[i] == nil {
+			r.tallies[i] = d.Across.New()
+		}
+		r.tallies[i].Add(f, s)
 	}
 }
 
-// findings returns what there is to say of all groups.
-func (g *groups) findings() []Finding {
-	all := slices.Clone(g.found)
-	g.tallies.each(func(key Group, t Tally) {
-		if n, ok := g.finding(key, t); ok {
+// findings appends what there is to say of a group.
+func (c *scope) findings(all []Finding, g Group, r *record) []Finding {
+	for i, t := range r.tallies {
+		if t == nil {
+			continue
+		}
+		d := c.detectors[i]
+		n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, Subject: g.String(), Count: 1}
+		if t.Find(&n) {
+			n.Last = max(n.Last, n.At)
+			n.Next = g.fill(d.Next)
 			all = append(all, n)
 		}
-	})
-	slices.SortStableFunc(all, func(a, b Finding) int { return strings.Compare(a.Subject, b.Subject) })
+	}
 	return all
+}
+
+// leave keeps what there is to say of a group that has to make room.
+func (c *scope) leave(g Group, r *record) {
+	if len(c.found) < maxGroups {
+		c.found = c.findings(c.found, g, r)
+	}
 }
 
 // bounded is a map that makes room by dropping what has waited longest without

@@ -11,7 +11,7 @@ var acceptQueueOverflow = &Detector{
 	Next:      "on the server: ss -tln '( sport = :PORT )' (Recv-Q against Send-Q); nstat -az TcpExtListenOverflows TcpExtListenDrops; sysctl net.core.somaxconn; what does the application do instead of accept()?",
 	Reference: "RFC 9293 3.10.7.4, tcp_check_req (listen_overflow)",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByAcceptance, New: func() Tally { return &acceptTally{} }},
+	Across:    &Across{By: ByListener, Wants: wantsAcceptance, New: func() Tally { return &acceptTally{} }},
 	Example: `flows 3 apart 5ms by port
 a > b  S   100      mss 1460
 b > a  S.  300      ack 101  mss 1460  @+20us
@@ -24,11 +24,10 @@ a > b  P.  101:151  ack 301  @+400ms
 b > a  .   301      ack 151  @+20us`,
 }
 
-// groupByAcceptance wants the flows whose handshake's ACK went past, and those
+// wantsAcceptance wants the flows whose handshake's ACK went past, and those
 // whose SYNs a listener ignores.
-func groupByAcceptance(f *Flow, s Side) (Group, bool) {
-	return Group{To: f.Key.Addr[s], Port: f.Key.Port[s]},
-		s == f.Server() && !f.Guessed && (f.establishedAt != 0 || f.ignored())
+func wantsAcceptance(f *Flow, _ Side) bool {
+	return !f.Guessed && (f.establishedAt != 0 || f.ignored())
 }
 
 // ignored reports whether the flow is SYNs that nothing answers.

@@ -14,7 +14,7 @@ var connectionChurn = &Detector{
 	Next:      "in the client's and proxies' settings: keep-alive and pool size; in HTTP: who sends Connection: close? ss -tan dst SERVER | awk '{print $1}' | sort | uniq -c",
 	Reference: "RFC 9112 9.3",
 	Severity:  Info,
-	Across:    &Across{Group: groupByPair, New: func() Tally { return &churnTally{began: timeline[churn, *churn]{span: int64(time.Minute)}} }},
+	Across:    &Across{By: ByPair, Wants: wantsChurn, New: func() Tally { return &churnTally{began: timeline[churn, *churn]{span: int64(time.Minute)}} }},
 	Example: `flows 80 apart 100ms by port
 a > b  S   100
 b > a  S.  300      ack 101
@@ -26,15 +26,13 @@ a > b  F.  201      ack 802
 b > a  .   802      ack 202`,
 }
 
-// groupByPair takes the whole short connections that carried little.
-func groupByPair(f *Flow, s Side) (Group, bool) {
+// wantsChurn takes the whole short connections that carried little.
+func wantsChurn(f *Flow, _ Side) bool {
 	const short = int64(2 * time.Second)
 	c, v := &f.Sides[f.Client], &f.Sides[f.Server()]
 	little := v.Turns >= 1 && c.Turns <= 3 && f.End-f.Start < short // TLS takes up to two turns before the request
 	over := f.Close.Result == CloseClosed || f.Close.Result == CloseAborted || f.Close.Result == CloseReset
-	p := s.Peer()
-	return Group{From: f.Key.Addr[s], To: f.Key.Addr[p], Port: f.Key.Port[p]},
-		s == f.Client && little && over && f.Handshake.Result == HandshakeEstablished
+	return little && over && f.Handshake.Result == HandshakeEstablished
 }
 
 type churnTally struct {

@@ -17,7 +17,7 @@ var idleTimeoutCut = &Detector{
 	Reference: "RFC 5382 5 (REQ-5), RFC 1122 4.2.3.6",
 	Severity:  Warning,
 	End:       endIdleTimeoutCut,
-	Across:    &Across{Group: groupByIdle, New: func() Tally { return &idleTally{} }},
+	Across:    &Across{By: ByListener, Wants: wantsIdle, New: func() Tally { return &idleTally{} }},
 	Example: `given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:150  ack 300
 b > a  P.  300:900  ack 150
@@ -110,10 +110,10 @@ func (f *Flow) intoSilence(s Side) *run {
 	return cmp.Or(f.unanswered(s, FactRetransmission), f.unanswered(s, FactKeepAlive))
 }
 
-// groupByIdle wants the flows that were idle, and those that lived for so long
+// wantsIdle wants the flows that were idle, and those that lived for so long
 // that they may show that the server did.
-func groupByIdle(f *Flow, s Side) (Group, bool) {
-	return Group{To: f.Key.Addr[s], Port: f.Key.Port[s]}, s == f.Server() && (f.idle != nil || f.End-f.Start >= idleAfter)
+func wantsIdle(f *Flow, _ Side) bool {
+	return f.idle != nil || f.End-f.Start >= idleAfter
 }
 
 type idleTally struct {

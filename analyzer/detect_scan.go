@@ -19,7 +19,7 @@ var portScan = &Detector{
 	Next:      "who is CLIENT, and may it scan? ss -ltn on the open ports' host: is each meant to be reachable? then block CLIENT at the edge",
 	Reference: "RFC 9293 3.10.7.1, RFC 4949 (port scan), Zeek policy/misc/scan",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByProber, New: func() Tally { return &scanTally{of: (*scanTally).ports} }},
+	Across:    &Across{By: ByHost, Wants: wantsAttempt, New: func() Tally { return &scanTally{of: (*scanTally).ports} }},
 	Example: `flows 20 apart 5ms by service
 a > b  S   100
 b > a  R.  0    ack 101`,
@@ -34,7 +34,7 @@ var hostSweep = &Detector{
 	Next:      "who is CLIENT, and may it scan? on CLIENT: ss -tnp state syn-sent (the process); which of the hosts answered?",
 	Reference: "RFC 4949 (sweep), Zeek policy/misc/scan",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByProber, New: func() Tally { return &scanTally{of: (*scanTally).hosts} }},
+	Across:    &Across{By: ByHost, Wants: wantsAttempt, New: func() Tally { return &scanTally{of: (*scanTally).hosts} }},
 	Example: `flows 20 apart 5ms by server
 a > b  S   100
 b > a  R.  0    ack 101`,
@@ -72,8 +72,8 @@ func (f *Flow) attempt() probed {
 	return probedNothing
 }
 
-func groupByProber(f *Flow, s Side) (Group, bool) {
-	return Group{From: f.Key.Addr[s]}, s == f.Client && f.attempt() != probedNothing
+func wantsAttempt(f *Flow, s Side) bool {
+	return s == f.Client && f.attempt() != probedNothing
 }
 
 // target is one port of one host.

@@ -27,13 +27,13 @@ flows 6 apart 10ms by service
 a > b  FPU 100  win 1024
 b > a  R.  0  ack 101  win 0
 `,
-	Across: &Across{Group: ofStealthScan, New: func() Tally { return new(stealthProbes) }},
+	Across: &Across{By: ByHost, Wants: wantsProbe, New: func() Tally { return new(stealthProbes) }},
 }
 
-// ofStealthScan wants a flow whose first segment has neither ACK, SYN nor RST,
+// wantsProbe wants a flow whose first segment has neither ACK, SYN nor RST,
 // which no stack sends, or one that is no more than an ACK that nobody took.
-func ofStealthScan(f *Flow, s Side) (Group, bool) {
-	return Group{From: f.Key.Addr[s]}, s == f.Client && (f.probed(s) || f.loneACK(s))
+func wantsProbe(f *Flow, s Side) bool {
+	return s == f.Client && (f.probed(s) || f.loneACK(s))
 }
 
 // probed reports whether side s began the flow with such a segment.

@@ -17,7 +17,7 @@ var rstStorm = &Detector{
 	Reference: "RFC 9293 3.5.2, Zeek tcp_storm_thresh",
 	Severity:  Warning,
 	End:       endRSTStorm,
-	Across:    &Across{Group: groupByReset, New: func() Tally { return &stormTally{by: CloseByRST} }},
+	Across:    &Across{By: ByHost, Wants: wantsReset, New: func() Tally { return &stormTally{by: CloseByRST} }},
 	Example: `flows 60 apart 2ms by port
 given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:200  ack 300
@@ -34,7 +34,7 @@ var finStorm = &Detector{
 	Next:      "on CLIENT: journalctl --since -10min | grep -i -e stopping -e started -e exited; how do the peers reconnect: all at once?",
 	Reference: "RFC 9293 3.6, Zeek tcp_storm_thresh",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByHost, New: func() Tally { return &stormTally{by: CloseByFIN} }},
+	Across:    &Across{By: ByHost, Wants: wantsLasting, New: func() Tally { return &stormTally{by: CloseByFIN} }},
 	Example: `flows 60 apart 2ms by port
 given a ESTABLISHED b ESTABLISHED
 a > b  P.  100:200  ack 300
@@ -65,17 +65,19 @@ func (f *Flow) lasted() (from, to int64, end *Transition) {
 	return f.Start, to, end
 }
 
-// groupByReset takes the lasting connections that the side reset.
-func groupByReset(f *Flow, s Side) (Group, bool) {
-	_, to, _ := f.lasted()
-	return Group{From: f.Key.Addr[s]}, to != 0 && f.Close.ActiveCloser == s && f.Close.By == CloseByRST
+// wantsReset takes the lasting connections that the side reset.
+func wantsReset(f *Flow, s Side) bool {
+	return f.Close.ActiveCloser == s && f.Close.By == CloseByRST && wantsLasting(f, s)
 }
 
-// groupByHost takes all lasting connections: those that stay open tell a host
+// wantsLasting takes all lasting connections: those that stay open tell a host
 // that ends from one that closes what is idle.
-func groupByHost(f *Flow, s Side) (Group, bool) {
+func wantsLasting(f *Flow, _ Side) bool {
+	if f.Now-f.Start < lasting {
+		return false
+	}
 	_, to, _ := f.lasted()
-	return Group{From: f.Key.Addr[s]}, to != 0
+	return to != 0
 }
 
 type stormTally struct {

@@ -15,7 +15,7 @@ var synCookies = &Detector{
 	Next:      "on the server: nstat -az TcpExtSyncookiesSent TcpExtSyncookiesRecv TcpExtTCPReqQFullDoCookies; ss -tn state syn-recv '( sport = :PORT )' | wc -l; dmesg | grep -i 'SYN flooding'; raise net.ipv4.tcp_max_syn_backlog and the listen() backlog",
 	Reference: "RFC 4987 3.6, RFC 7323 2.2, tcp_syncookies",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByAnswer, New: func() Tally { return &cookieTally{} }},
+	Across:    &Across{By: ByListener, Wants: wantsAnswer, New: func() Tally { return &cookieTally{} }},
 	Example: `flows 4 apart 100ms by port
 a > b  S   100  mss 1460  ws 7  sackOK
 b > a  S.  300  ack 101  mss 1460  ws 7  sackOK
@@ -41,11 +41,10 @@ var (
 	cookieMSS = [2][4]uint16{{536, 1300, 1440, 1460}, {1220, 1420, 1440, 8940}}
 )
 
-// groupByAnswer wants the flows whose SYN+ACK can be compared with the SYN,
+// wantsAnswer wants the flows whose SYN+ACK can be compared with the SYN,
 // and those that load the backlog.
-func groupByAnswer(f *Flow, s Side) (Group, bool) {
-	return Group{To: f.Key.Addr[s], Port: f.Key.Port[s]},
-		s == f.Server() && (f.offersKnown() || f.opening() > openingCompleted)
+func wantsAnswer(f *Flow, _ Side) bool {
+	return f.offersKnown() || f.opening() > openingCompleted
 }
 
 func (f *Flow) offersKnown() bool {

@@ -14,7 +14,7 @@ var synFlood = &Detector{
 	Next:      "on the server: ss -tn state syn-recv '( sport = :PORT )' | wc -l; nstat -az TcpExtSyncookiesSent TcpExtTCPReqQFullDrop TcpExtTCPReqQFullDoCookies; sysctl net.ipv4.tcp_syncookies net.ipv4.tcp_max_syn_backlog; do the sources answer, and does the SYN+ACK leave by the right interface?",
 	Reference: "RFC 4987 2, 3.6",
 	Severity:  Error,
-	Across: &Across{Group: groupByOpening, New: func() Tally {
+	Across: &Across{By: ByListener, Wants: wantsOpening, New: func() Tally {
 		return &synFloodTally{rate: timeline[openings, *openings]{span: backlogTime}}
 	}},
 	Example: `flows 150 apart 3ms by client
@@ -69,10 +69,10 @@ func (f *Flow) opening() opening {
 	return openingOther
 }
 
-// groupByOpening puts the flows into one group for each listener whose opening
-// says something about its backlog.
-func groupByOpening(f *Flow, s Side) (Group, bool) {
-	return Group{To: f.Key.Addr[s], Port: f.Key.Port[s]}, s == f.Server() && f.opening() != openingOther
+// wantsOpening wants the flows whose opening says something about the
+// listener's backlog.
+func wantsOpening(f *Flow, _ Side) bool {
+	return f.opening() != openingOther
 }
 
 type synFloodTally struct {

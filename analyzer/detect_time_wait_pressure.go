@@ -14,7 +14,7 @@ var timeWaitPressure = &Detector{
 	Next:      "on CLIENT: ss -tan state time-wait dst SERVER | wc -l; sysctl net.ipv4.ip_local_port_range net.ipv4.tcp_tw_reuse; does connect fail with EADDRNOTAVAIL? keep connections open, or let the server close first",
 	Reference: "RFC 9293 3.6.1, RFC 6056 2.2, ip_local_port_range",
 	Severity:  Warning,
-	Across:    &Across{Group: groupByCloser, New: func() Tally { return &closerTally{} }},
+	Across:    &Across{By: ByPair, Wants: wantsCloser, New: func() Tally { return &closerTally{} }},
 	Example: `flows 8000 apart 5ms by port
 a > b  S   100
 b > a  S.  300      ack 101
@@ -26,13 +26,11 @@ b > a  F.  801      ack 202
 a > b  .   202      ack 802`,
 }
 
-// groupByCloser takes the flows for which their client held TIME_WAIT: that
+// wantsCloser takes the flows for which their client held TIME_WAIT: that
 // keeps its port from being used to the same server and port for 2 MSL, unless
 // the next connection took it over.
-func groupByCloser(f *Flow, s Side) (Group, bool) {
-	p := s.Peer()
-	return Group{From: f.Key.Addr[s], To: f.Key.Addr[p], Port: f.Key.Port[p]},
-		s == f.Client && f.ReplacedBy < 0 && f.reached(s, TimeWait)
+func wantsCloser(f *Flow, s Side) bool {
+	return f.ReplacedBy < 0 && f.reached(s, TimeWait)
 }
 
 type closerTally struct {

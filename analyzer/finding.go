@@ -81,7 +81,8 @@ type Detector struct {
 	// Segment looks at one step of a flow; the Step is valid during the call.
 	// The functions are given the Detector that they belong to.
 	Segment func(*Detector, *Step)
-	// End looks at a flow that is done, or that the capture's end cut off.
+	// End looks at a flow that is done, or that the capture's end cut off, but
+	// for those that were orderly from SYN to FIN.
 	End func(*Detector, *Flow)
 	// Across looks at many flows together, in a Rollup; nil: at each alone.
 	Across *Across
@@ -106,6 +107,31 @@ func (f *Flow) Raise(n Finding) {
 		}
 	}
 	f.Findings = slices.Insert(f.Findings, at, n)
+}
+
+// orderly reports whether a flow opened and closed with nothing remarkable in
+// between, so that there is nothing to find: no rare fact but its SYNs and FINs,
+// nothing lost, late, idle or odd, and no state that a timer had to end.
+func (f *Flow) orderly() bool {
+	const usual = FactSYN | FactSYNACK | FactFIN
+	switch {
+	case f.Close.Result != CloseClosed || f.Handshake.Result != HandshakeEstablished || len(f.Findings) > 0:
+		return false
+	case f.idle != nil || f.synData != 0 || f.Key.self():
+		return false
+	}
+	for i := range f.Remarks {
+		if f.Remarks[i].Fact&^usual != 0 {
+			return false
+		}
+	}
+	for i := range f.Sides {
+		e := &f.Sides[i]
+		if e.Counters.SYN != 1 || e.LastSent == 0 || e.trouble != nil || e.odd != nil || e.stalls != nil || e.big != nil || e.hasFIN && !e.finSeen {
+			return false
+		}
+	}
+	return true
 }
 
 // fill puts the flow's own addresses and the server's port into a detector's

@@ -3,15 +3,15 @@ package analyzer
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Rollup adds up ended flows by listener and by pair, and looks for what only
 // many flows together show. Its memory is bounded, however many flows it is
 // given. It is not safe for concurrent use.
 type Rollup struct {
-	detectors []*groups
-	listeners bounded[Group, *Roll]
-	pairs     bounded[Group, *Roll]
+	detectors []*Detector // that look across flows
+	scopes    [numScopes]scope
 }
 
 // NewRollup returns a Rollup with those of the detectors that look across
@@ -21,12 +21,15 @@ func NewRollup(detectors []*Detector) *Rollup {
 		detectors = Detectors
 	}
 	r := &Rollup{}
-	r.listeners.limit, r.pairs.limit = maxGroups, maxGroups
+	for i := range r.scopes {
+		c := &r.scopes[i]
+		c.groups.limit, c.groups.leave = maxGroups, c.leave
+	}
 	for _, d := range detectors {
 		if d.Across != nil {
-			g := &groups{d: d}
-			g.tallies.limit, g.tallies.leave = maxGroups, g.leave
-			r.detectors = append(r.detectors, g)
+			r.detectors = append(r.detectors, d)
+			c := &r.scopes[d.Across.By]
+			c.detectors = append(c.detectors, d)
 		}
 	}
 	return r
@@ -34,50 +37,62 @@ func NewRollup(detectors []*Detector) *Rollup {
 
 // Add counts a flow that has ended (Config.OnFlow). It keeps nothing of f.
 func (r *Rollup) Add(f *Flow) {
-	v := f.Server()
-	listener := Group{To: f.Key.Addr[v], Port: f.Key.Port[v]}
-	roll(&r.listeners, listener).add(f)
-	listener.From = f.Key.Addr[f.Client]
-	roll(&r.pairs, listener).add(f)
-	for _, g := range r.detectors {
-		g.add(f, f.Client)
-		g.add(f, v)
+	c, v := f.Client, f.Server()
+	group := Group{To: f.Key.Addr[v], Port: f.Key.Port[v]}
+	r.scopes[ByListener].roll(group, f, v)
+	group.From = f.Key.Addr[c]
+	r.scopes[ByPair].roll(group, f, c)
+	for s := range Side(2) {
+		r.scopes[ByHost].add(Group{From: f.Key.Addr[s]}, nil, f, s)
 	}
 }
 
-func roll(b *bounded[Group, *Roll], g Group) *Roll {
-	if r := b.get(g); r != nil {
-		return r
+// roll counts a flow in a group of which everything is added up.
+func (c *scope) roll(g Group, f *Flow, s Side) {
+	r := c.record(g)
+	if r.roll == nil {
+		r.roll = &Roll{Group: g}
 	}
-	return b.put(g, &Roll{Group: g})
+	r.roll.add(f)
+	c.add(g, r, f, s)
 }
 
 // Findings returns what is known across flows so far: in the order of the
 // detectors, and by subject.
-func (r *Rollup) Findings() (all []Finding) {
-	for _, g := range r.detectors {
-		all = append(all, g.findings()...)
+func (r *Rollup) Findings() []Finding {
+	var all []Finding
+	for i := range r.scopes {
+		c := &r.scopes[i]
+		all = append(all, c.found...)
+		c.groups.each(func(g Group, r *record) { all = c.findings(all, g, r) })
 	}
+	slices.SortStableFunc(all, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(r.detectors, a.Detector), slices.Index(r.detectors, b.Detector)),
+			strings.Compare(a.Subject, b.Subject))
+	})
 	return all
 }
 
 // Listeners returns what is known of each listener, the most troubled first
 // (then by resets, then by connections), and how many others had to make room.
 func (r *Rollup) Listeners() (list []*Roll, dropped uint64) {
-	return byTrouble(&r.listeners), r.listeners.gone
+	return r.scopes[ByListener].byTrouble()
 }
 
 // Pairs returns the same for each client address with a listener.
-func (r *Rollup) Pairs() (list []*Roll, dropped uint64) { return byTrouble(&r.pairs), r.pairs.gone }
+func (r *Rollup) Pairs() (list []*Roll, dropped uint64) {
+	return r.scopes[ByPair].byTrouble()
+}
 
-func byTrouble(b *bounded[Group, *Roll]) (list []*Roll) {
-	b.each(func(_ Group, r *Roll) { list = append(list, r) })
+// byTrouble returns the rolls, and how many groups had to make room.
+func (c *scope) byTrouble() (list []*Roll, dropped uint64) {
+	c.groups.each(func(_ Group, r *record) { list = append(list, r.roll) })
 	slices.SortFunc(list, func(a, b *Roll) int {
 		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(b.Resets[0]+b.Resets[1], a.Resets[0]+a.Resets[1]),
 			cmp.Compare(b.Connections, a.Connections),
 			slices.Compare(a.To[:], b.To[:]), cmp.Compare(a.Port, b.Port), slices.Compare(a.From[:], b.From[:]))
 	})
-	return list
+	return list, c.groups.gone
 }
 
 // Roll is what the flows of a listener or of a pair add up to. The indices of

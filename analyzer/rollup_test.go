@@ -69,10 +69,9 @@ func (c *counted) Find(n *Finding) bool {
 func TestRollup(t *testing.T) {
 	d := &Detector{Name: "test", Severity: Warning, Next: "ask SERVER about PORT and CLIENT",
 		Across: &Across{
-			Group: func(f *Flow, s Side) (Group, bool) {
-				return Group{To: f.Key.Addr[s], Port: f.Key.Port[s]}, s == f.Server()
-			},
-			New: func() Tally { return &counted{} },
+			By:    ByListener,
+			Wants: func(*Flow, Side) bool { return true },
+			New:   func() Tally { return &counted{} },
 		}}
 	r := NewRollup([]*Detector{d})
 	tr := New(Config{OnFlow: r.Add})

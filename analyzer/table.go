@@ -223,8 +223,8 @@ func (t *Tracker) finish(f *Flow) {
 	}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.summarise()
-	for _, d := range t.cfg.Detectors {
-		if d.End != nil {
+	if !f.orderly() {
+		for _, d := range t.ends {
 			d.End(d, f)
 		}
 	}

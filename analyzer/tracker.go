@@ -61,7 +61,8 @@ type Totals struct {
 // that it is given, in capture order. It is not safe for concurrent use.
 type Tracker struct {
 	cfg       Config
-	wants     Facts // of all detectors
+	wants     Facts       // of all detectors
+	ends      []*Detector // those that look at a flow's end
 	flows     map[Key]*Flow
 	lists     [numLists]list
 	free      []*Flow
@@ -102,6 +103,9 @@ func New(cfg Config) *Tracker {
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key)}
 	for _, d := range cfg.Detectors {
 		t.wants |= d.Wants
+		if d.End != nil {
+			t.ends = append(t.ends, d)
+		}
 	}
 	t.limits()
 	return t

@@ -38,21 +38,18 @@ var (
 	quietPair = &analyzer.Detector{
 		Name: "quiet-pair", Severity: analyzer.Warning, Cause: "nobody talks", Next: "ask CLIENT",
 		Across: &analyzer.Across{
-			Group: func(f *analyzer.Flow, s analyzer.Side) (analyzer.Group, bool) {
-				v := f.Server()
-				return analyzer.Group{From: f.Key.Addr[f.Client], To: f.Key.Addr[v], Port: f.Key.Port[v]}, s == v
-			},
-			New: func() analyzer.Tally { return &acrossTally{} },
+			By:    analyzer.ByPair,
+			Wants: func(*analyzer.Flow, analyzer.Side) bool { return true },
+			New:   func() analyzer.Tally { return &acrossTally{} },
 		},
 	}
 	fullListener = &analyzer.Detector{
 		Name: "full-listener", Severity: analyzer.Error, Doc: "a listener is full",
 		Cause: "accept() is not called", Next: "ss -tln sport = :PORT", Reference: "RFC 9293 3.9",
 		Across: &analyzer.Across{
-			Group: func(f *analyzer.Flow, s analyzer.Side) (analyzer.Group, bool) {
-				return analyzer.Group{To: f.Key.Addr[s], Port: f.Key.Port[s]}, f.Key.Port[s] == 5432
-			},
-			New: func() analyzer.Tally { return &acrossTally{all: true} },
+			By:    analyzer.ByListener,
+			Wants: func(f *analyzer.Flow, s analyzer.Side) bool { return f.Key.Port[s] == 5432 },
+			New:   func() analyzer.Tally { return &acrossTally{all: true} },
 		},
 	}
 )

@@ -41,10 +41,9 @@ var (
 	testAcross = &analyzer.Detector{Name: "test-across", Severity: analyzer.Warning, Doc: "a client has two flows",
 		Cause: "it opened two", Next: "ask CLIENT",
 		Across: &analyzer.Across{
-			Group: func(f *analyzer.Flow, s analyzer.Side) (analyzer.Group, bool) {
-				return analyzer.Group{From: f.Key.Addr[s]}, s == f.Client
-			},
-			New: func() analyzer.Tally { return &twoFlows{} },
+			By:    analyzer.ByHost,
+			Wants: func(f *analyzer.Flow, s analyzer.Side) bool { return s == f.Client },
+			New:   func() analyzer.Tally { return &twoFlows{} },
 		}}
 )
 
