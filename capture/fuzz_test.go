@@ -171,8 +171,5 @@ func decodeInWindow(link uint16, data []byte, wire int) string {
 	if !bytes.Equal(window, before) {
 		return "the decoder wrote into the window"
 	}
-	if reason != delivered {
-		return reason.String()
-	}
-	return describe(&p, s.d.links.list)
+	return decoded(s, reason, &p)
 }

@@ -101,12 +101,15 @@ func unsupportedLink(file string, number uint16) *Error {
 }
 
 func (r *pcapReader) Next(p *Packet) error {
-	for r.err == nil {
+	for !r.waited(p) {
+		if r.err != nil {
+			return r.err
+		}
 		if r.record(p) {
 			return nil
 		}
 	}
-	return r.err
+	return nil
 }
 
 // record reads one record and reports whether p was filled. It sets r.err at
@@ -137,7 +140,7 @@ func (r *pcapReader) record(p *Packet) bool {
 		return false
 	}
 	r.clock(time)
-	return r.count(reason, captured < wire)
+	return r.count(reason, captured < wire, p)
 }
 
 // consume moves over a record of which at least the beginning is in the window;

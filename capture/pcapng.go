@@ -63,12 +63,15 @@ func newPcapng(s *stream) (Source, error) {
 }
 
 func (r *pcapngReader) Next(p *Packet) error {
-	for r.err == nil {
+	for !r.waited(p) {
+		if r.err != nil {
+			return r.err
+		}
 		if r.block(p) {
 			return nil
 		}
 	}
-	return r.err
+	return nil
 }
 
 // block reads one block and reports whether p was filled. It sets r.err at the
@@ -294,7 +297,7 @@ func (r *pcapngReader) packet(kind, claimed uint32, size int64, p *Packet) bool 
 	if q.timed {
 		r.clock(q.time)
 	}
-	return r.count(reason, q.captured < q.wire)
+	return r.count(reason, q.captured < q.wire, p)
 }
 
 // packetFields are the fields in which the packet blocks differ.

@@ -37,6 +37,9 @@ const (
 func (f *frame) tcp(p *Packet) Reason {
 	b := f.data
 	if f.wire < tcpHeaderLen {
+		if p.Segment.Fragment {
+			return SkippedFragment // the rest is in the next one
+		}
 		return SkippedMalformedTCP
 	}
 	if len(b) < tcpLeast {
@@ -66,6 +69,9 @@ func (f *frame) tcp(p *Packet) Reason {
 	}
 	if s.Len > 0 && len(b) >= header && !s.Fragment {
 		s.HeaderSum = headerSum(b[:header], f.wire)
+	}
+	if f.verify && f.badSegment(s) {
+		return SkippedTCPChecksum
 	}
 	if header == tcpHeaderLen {
 		return delivered
