@@ -105,6 +105,7 @@ type port struct {
 type frame struct {
 	data   []byte // captured and not yet decoded
 	wire   int    // how many octets of that there were on the wire, >= len(data)
+	size   int    // captured, all of it
 	port   *port
 	number uint64
 	time   int64
@@ -116,7 +117,9 @@ type frame struct {
 	tunnels uint8  // entered
 	ifName  []byte // the interface as a header of the frame names it
 
-	part part // where the IP layer has stopped: see fragmented
+	part       part   // where the IP layer has stopped: see fragmented
+	snapNeeded uint32 // of one that is SkippedCut
+
 	lone bool // no fragments are put together
 
 	verify   bool      // Options.VerifyChecksums; of what follows nothing is set without it
@@ -143,9 +146,19 @@ func (f *frame) advance(n int) {
 // cut by the snap length, or never that long.
 func (f *frame) short(n int, malformed Reason) Reason {
 	if f.wire >= n {
+		f.cut(n)
 		return SkippedCut
 	}
 	return malformed
+}
+
+// cut notes the snap length that would have left the n bytes that are missing,
+// and a TCP header, in the steps in which people give it. More headers may be
+// between the two.
+func (f *frame) cut(n int) {
+	const leastSnap, snapStep = 96, 32
+	n += f.size - len(f.data) + maxTCPHeaderLen
+	f.snapNeeded = max(leastSnap, uint32(n+snapStep-1)&^(snapStep-1))
 }
 
 // decoder turns frames into packets.

@@ -109,6 +109,7 @@ type Stats struct {
 	LastTime      int64  // latest frame's time
 	TimeBackwards uint64 // frames with a time before that of the frame before
 	Truncated     uint64 // frames of which the snap length cut a part
+	SnapNeeded    uint32 // snap length that would have left the TCP headers of those SkippedCut, at least; 0 without any
 	Dropped       uint64 // frames that the capturing program says it lost (pcapng Interface Statistics)
 }
 
@@ -212,6 +213,7 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 	f.port = port
 	f.data = data
 	f.wire = max(int(min(wire, maxRecord)), len(data))
+	f.size = len(data)
 	f.number = s.stats.Frames + 1
 	f.time = time
 	f.path.name, f.path.ifIndex, f.path.depth = port.name, 0, 0
@@ -223,8 +225,11 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 // whether p is to be delivered now.
 func (s *stream) count(r Reason, cut bool, p *Packet) bool {
 	st := &s.stats
-	if r == SkippedEmpty {
+	switch r {
+	case SkippedEmpty:
 		s.flawed(0)
+	case SkippedCut:
+		s.stats.SnapNeeded = max(s.stats.SnapNeeded, s.d.frame.snapNeeded)
 	}
 	st.Frames++
 	st.Bytes = uint64(s.w.offset())

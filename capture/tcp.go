@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	tcpHeaderLen   = 20 // without options
-	tcpLeast       = 14 // ports, both numbers, data offset and flags: without these there is no segment
-	tcpWindowEnd   = 16
-	tcpChecksumEnd = 18
+	tcpHeaderLen    = 20 // without options
+	maxTCPHeaderLen = 60
+	tcpLeast        = 14 // ports, both numbers, data offset and flags: without these there is no segment
+	tcpWindowEnd    = 16
+	tcpChecksumEnd  = 18
 )
 
 // TCP option kinds (IANA "TCP Option Kind Numbers").
@@ -43,6 +44,7 @@ func (f *frame) tcp(p *Packet) Reason {
 		return SkippedMalformedTCP
 	}
 	if len(b) < tcpLeast {
+		f.cut(0)
 		return SkippedCut
 	}
 	header := int(b[12]>>4) * 4

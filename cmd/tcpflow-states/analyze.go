@@ -17,6 +17,7 @@ import (
 
 // analyzeOptions are the flags of analyze.
 type analyzeOptions struct {
+	readOptions
 	trackOptions
 	filterOptions
 	failOptions
@@ -60,6 +61,7 @@ wholly (then what could be read is reported all the same).`,
 	o.filterOptions.flags(fs)
 	o.failOptions.flags(fs)
 	o.trackOptions.flags(fs)
+	o.readOptions.flags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
 	return cmd
@@ -89,7 +91,7 @@ func analyze(o *analyzeOptions, args []string) error {
 	if err := o.trackOptions.check(); err != nil {
 		return err
 	}
-	in, stop, err := newInputs(args, !o.quiet)
+	in, stop, err := newInputs(args, &o.readOptions, !o.quiet)
 	if err != nil {
 		return err
 	}

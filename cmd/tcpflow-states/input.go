@@ -27,17 +27,18 @@ type inputs struct {
 	interrupt context.Context
 	stopped   atomic.Bool // the same as a flag, for the packet loop
 	progress  bool
+	options   capture.Options
 }
 
 // newInputs takes the names of the command line. The first Ctrl-C ends the
 // reading, and what was read is reported; the second ends the program.
-func newInputs(args []string, progress bool) (*inputs, func(), error) {
+func newInputs(args []string, r *readOptions, progress bool) (*inputs, func(), error) {
 	names, err := expand(args)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	in := &inputs{names: names, interrupt: ctx, progress: progress && onTerminal(os.Stderr)}
+	in := &inputs{names: names, options: r.Options, interrupt: ctx, progress: progress && onTerminal(os.Stderr)}
 	context.AfterFunc(ctx, func() {
 		in.stopped.Store(true)
 		stop()
@@ -87,8 +88,8 @@ type oneCapture struct {
 }
 
 // openOne opens them for a command of that name.
-func openOne(command, name string, o *outputOptions) (*oneCapture, error) {
-	in, stop, err := newInputs([]string{name}, !o.quiet)
+func openOne(command, name string, r *readOptions, o *outputOptions) (*oneCapture, error) {
+	in, stop, err := newInputs([]string{name}, r, !o.quiet)
 	if err != nil {
 		return nil, err
 	}
@@ -133,9 +134,9 @@ func (in *inputs) piped() bool {
 // open opens a capture.
 func (in *inputs) open(name string) (capture.Source, error) {
 	if name == "-" {
-		return capture.NewReader(newPipe(os.Stdin, in.interrupt), "standard input", capture.Options{})
+		return capture.NewReader(newPipe(os.Stdin, in.interrupt), "standard input", in.options)
 	}
-	return capture.Open(name, capture.Options{})
+	return capture.Open(name, in.options)
 }
 
 // read reads a capture to its end, or as far as that goes, into a Tracker. It
@@ -206,6 +207,7 @@ func describe(name string, src capture.Source, totals analyzer.Totals, err error
 	}
 	f.Duplicates, f.Strays, f.Evicted = totals.CaptureDuplicates, totals.Strays, totals.Evicted
 	f.Truncated, f.TimeBackwards, f.Dropped = s.Truncated, s.TimeBackwards, s.Dropped
+	f.SnapNeeded = s.SnapNeeded
 	return f
 }
 

@@ -17,6 +17,7 @@ import (
 
 // netstatOptions are the flags of netstat.
 type netstatOptions struct {
+	readOptions
 	trackOptions
 	outputOptions
 	format string
@@ -74,6 +75,7 @@ came later included. - is standard input.`,
 	fs.VarP(&value{kind: "FORMAT", text: o.format, take: o.takeFormat, all: func() []string { return netstatFormats }}, "format", "o",
 		"format of the result: "+strings.Join(netstatFormats, ", "))
 	o.timerFlags(fs)
+	o.readOptions.flags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
 	return cmd
@@ -132,7 +134,7 @@ func netstat(o *netstatOptions, name string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	one, err := openOne("netstat", name, &o.outputOptions)
+	one, err := openOne("netstat", name, &o.readOptions, &o.outputOptions)
 	if err != nil {
 		return err
 	}

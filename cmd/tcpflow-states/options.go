@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/capture"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -56,6 +57,14 @@ func unknown(what, name string, names []string) error {
 		return fmt.Errorf("unknown %s%s", what, hint)
 	}
 	return fmt.Errorf("unknown %s: there are %s", what, strings.Join(names, ", "))
+}
+
+// readOptions say how captures are read.
+type readOptions struct{ capture.Options }
+
+func (o *readOptions) flags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.VerifyChecksums, "verify-checksums", false,
+		"pass over packets with a wrong IP header or TCP checksum, which their receiver drops; what offload left without one counts as right")
 }
 
 // trackOptions say how flows are tracked.

@@ -14,6 +14,7 @@ import (
 
 // showOptions are the flags of show.
 type showOptions struct {
+	readOptions
 	trackOptions
 	outputOptions
 	flow int
@@ -47,6 +48,7 @@ analyzed together, numbers went on from one to the next. - is standard input.`,
 		return err
 	}}, "flow", "number of the flow, as analyze lists it")
 	o.trackOptions.flags(fs)
+	o.readOptions.flags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
 	return cmd
@@ -59,7 +61,7 @@ func show(o *showOptions, name string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	one, err := openOne("show", name, &o.outputOptions)
+	one, err := openOne("show", name, &o.readOptions, &o.outputOptions)
 	if err != nil {
 		return err
 	}
