@@ -45,6 +45,10 @@ func (f *Flow) oversize(s Side, x *Segment) bool {
 	return o.Set&OptMSS != 0 && x.Len > max(uint32(o.MSS), leastMSS)
 }
 
+// ChecksumUnfilled reports whether Checksum is what a network card finds that is
+// to fill it in: then it says nothing of the segment.
+func (x *Segment) ChecksumUnfilled() bool { return unfilled(x.Checksum, x) }
+
 // unfilled reports whether the checksum of a segment with the addresses and the
 // length of x is what a card finds in a field that it is to fill in: nothing, or
 // the sum of the pseudo-header, with or without the length.

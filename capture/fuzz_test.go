@@ -248,10 +248,7 @@ func decodeInWindow(link uint16, data []byte, wire int) string {
 	if !bytes.Equal(window, before) {
 		return "the decoder wrote into the window"
 	}
-	if reason != delivered {
-		return reason.String()
-	}
-	return describe(&p, s.d.links.list)
+	return decoded(s, reason, &p)
 }
 
 // FuzzMerge reads any bytes as two captures that are one: each must give as many

@@ -96,6 +96,9 @@ func (f *frame) quoted6(u *analyzer.Unreachable) bool {
 	u.Src = analyzer.Addr(b[8:24])
 	u.Dst = analyzer.Addr(b[24:40])
 	f.advance(ipv6HeaderLen)
-	proto, place, reason := f.extensions(b[6])
-	return reason == delivered && proto == protoTCP && place&fragmentOffset6 == 0
+	proto, reason := f.extensions(b[6])
+	for reason == fragmented && f.part.offset == 0 {
+		proto, reason = f.extensions(proto)
+	}
+	return reason == delivered && proto == protoTCP
 }

@@ -61,18 +61,25 @@ func (f *frame) ipv4(p *Packet) Reason {
 	setAddr4(&s.Src, b[12:16])
 	setAddr4(&s.Dst, b[16:20])
 	place := binary.BigEndian.Uint16(b[6:])
-	s.Fragment = place&moreFragments != 0
+	s.Fragment = false
 	s.DontFragment = place&dontFragment != 0
 
 	if len(b) < header {
 		return f.short(header, SkippedMalformedIP)
 	}
+	if f.verify {
+		if badHeader(b[:header]) {
+			return SkippedHeaderChecksum
+		}
+		// A source route (RFC 791 3.1) has the last address in an option.
+		f.rerouted, f.whole = header > ipv4HeaderLen, nil
+	}
 	// What comes after the total length is Ethernet padding.
 	f.data = b[header:min(max(total, header), len(b))]
 	f.wire = total - header
 	proto := b[9]
-	if place&fragmentOffset != 0 {
-		return laterFragment(proto, false)
+	if place&(moreFragments|fragmentOffset) != 0 {
+		return f.setPart4(b, place, proto)
 	}
 	if proto == protoTCP {
 		return f.tcp(p)
@@ -108,6 +115,9 @@ func (f *frame) ipv6(p *Packet) Reason {
 	s.Fragment = false
 	s.DontFragment = true
 
+	if f.verify {
+		f.rerouted, f.whole = false, nil
+	}
 	f.data = b[ipv6HeaderLen:min(ipv6HeaderLen+length, len(b))]
 	f.wire = length
 	if b[6] == protoTCP {
@@ -155,15 +165,10 @@ func (f *frame) jumbo() int {
 
 // transport decodes what follows the IP header when that is not plainly TCP.
 func (f *frame) transport(proto uint8, p *Packet, v6 bool) Reason {
-	proto, place, reason := f.extensions(proto)
+	f.v6 = v6
+	proto, reason := f.extensions(proto)
 	if reason != delivered {
 		return reason
-	}
-	if place&fragmentOffset6 != 0 {
-		return laterFragment(proto, v6)
-	}
-	if place&moreFragments6 != 0 {
-		p.Segment.Fragment = true
 	}
 	switch {
 	case proto == protoTCP:
@@ -173,43 +178,44 @@ func (f *frame) transport(proto uint8, p *Packet, v6 bool) Reason {
 	case proto == protoICMP && !v6, proto == protoICMPv6 && v6:
 		return f.icmp(p, v6)
 	}
-	f.v6 = v6
 	return f.tunnel(proto)
 }
 
 // extensions moves past IPv6 extension headers (RFC 8200 4) and AH, which IPv4
-// carries too. It returns the protocol after them and the offset and flag field
-// of the Fragment header, 0 without one. It stops at a fragment that is not the
-// first: what follows there is data. Every header takes 8 octets of the frame
-// at the least, so the loop ends.
-func (f *frame) extensions(proto uint8) (next uint8, place uint16, reason Reason) {
+// carries too. It returns the protocol after them, and stops behind the header
+// of a fragment that is not all of its datagram (RFC 6946), which f.part then
+// is. Every header takes 8 octets of the frame at the least, so the loop ends.
+func (f *frame) extensions(proto uint8) (next uint8, reason Reason) {
 	for {
 		var size int
 		switch proto {
 		case protoHopByHop, protoRouting, protoDestOptions, protoMobility, protoHIP, protoShim6, protoAH, protoFragment:
 			if len(f.data) < extensionUnit {
-				return 0, 0, f.short(extensionUnit, SkippedMalformedIP)
+				return 0, f.short(extensionUnit, SkippedMalformedIP)
 			}
 		default:
-			return proto, place, delivered
+			return proto, delivered
 		}
 		switch proto {
 		case protoFragment:
+			if b := f.data; binary.BigEndian.Uint16(b[2:])&(fragmentOffset6|moreFragments6) != 0 {
+				f.setPart6(b)
+				return b[0], fragmented
+			}
 			size = fragmentHeaderLen
-			place = binary.BigEndian.Uint16(f.data[2:])
 		case protoAH:
 			size = (int(f.data[1]) + 2) * 4 // RFC 4302 2.2
 		default:
 			size = (int(f.data[1]) + 1) * extensionUnit
 		}
 		if len(f.data) < size {
-			return 0, 0, f.short(size, SkippedMalformedIP)
+			return 0, f.short(size, SkippedMalformedIP)
 		}
+		// Where a Routing header or the Home Address option (RFC 6275 6.3) is,
+		// the addresses may be others on the way.
+		f.rerouted = f.rerouted || proto == protoRouting || proto == protoDestOptions
 		proto = f.data[0]
 		f.advance(size)
-		if place&fragmentOffset6 != 0 {
-			return proto, place, delivered
-		}
 	}
 }
 

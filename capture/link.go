@@ -106,16 +106,26 @@ type port struct {
 type frame struct {
 	data   []byte // captured and not yet decoded
 	wire   int    // how many octets of that there were on the wire, >= len(data)
+	size   int    // captured, all of it
 	port   *port
 	number uint64
 	time   int64
 	path   path
 
 	inner   layer  // what the tunnel carries that ended the IP layer: see encapsulated
-	v6      bool   // the IP header before the tunnel header was IPv6
+	v6      bool   // the last IP header was IPv6, set where more than TCP follows it
 	headers uint8  // read since the frame's beginning or the last IP header
 	tunnels uint8  // entered
 	ifName  []byte // the interface as a header of the frame names it
+
+	part       part   // where the IP layer has stopped: see fragmented
+	snapNeeded uint32 // of one that is SkippedCut
+
+	lone bool // no fragments are put together
+
+	verify   bool      // Options.VerifyChecksums; of what follows nothing is set without it
+	rerouted bool      // the last IP header's addresses may not be those of the segment's ends
+	whole    *datagram // the frame goes on as this, all of which was captured
 }
 
 // past moves past a header of n octets that is followed by next.
@@ -137,9 +147,19 @@ func (f *frame) advance(n int) {
 // cut by the snap length, or never that long.
 func (f *frame) short(n int, malformed Reason) Reason {
 	if f.wire >= n {
+		f.cut(n)
 		return SkippedCut
 	}
 	return malformed
+}
+
+// cut notes the snap length that would have left the n bytes that are missing,
+// and a TCP header, in the steps in which people give it. More headers may be
+// between the two.
+func (f *frame) cut(n int) {
+	const leastSnap, snapStep = 96, 32
+	n += f.size - len(f.data) + maxTCPHeaderLen
+	f.snapNeeded = max(leastSnap, uint32(n+snapStep-1)&^(snapStep-1))
 }
 
 // decoder turns frames into packets.
@@ -147,6 +167,7 @@ type decoder struct {
 	frame       frame // the current one; here so that it is not allocated
 	unreachable bool  // the last packet delivered was an ICMP error
 	links       *linkTable
+	frags       *fragments // nil until there is a fragment
 }
 
 // decode fills p from a frame, or says why the frame is passed over.
@@ -158,6 +179,15 @@ func (d *decoder) decode(f *frame, p *Packet) Reason {
 		return SkippedLinkType
 	}
 	next, reason := f.port.link.decode(f)
+	if reason != delivered {
+		return reason
+	}
+	return d.network(f, p, next)
+}
+
+// network decodes what the header before next has left.
+func (d *decoder) network(f *frame, p *Packet, next layer) Reason {
+	reason := delivered
 	for reason == delivered {
 		if next != etherIPv4 && next != etherIPv6 {
 			next, reason = f.shim(next)
@@ -167,6 +197,9 @@ func (d *decoder) decode(f *frame, p *Packet) Reason {
 			reason = f.ipv4(p)
 		} else {
 			reason = f.ipv6(p)
+		}
+		for reason == fragmented {
+			reason = d.fragment(f, p)
 		}
 		if reason != encapsulated {
 			break
@@ -181,11 +214,16 @@ func (d *decoder) decode(f *frame, p *Packet) Reason {
 	return delivered
 }
 
-// place fills in where a packet was seen.
-func (d *decoder) place(f *frame, p *Packet) {
+// name takes the interface that a header of the frame has named.
+func (d *decoder) name(f *frame) {
 	if f.ifName != nil {
 		f.path.name = d.links.internBytes(f.ifName)
 	}
+}
+
+// place fills in where a packet was seen.
+func (d *decoder) place(f *frame, p *Packet) {
+	d.name(f)
 	link, path := d.links.number(&f.path)
 	d.unreachable = p.Kind == KindUnreachable
 	if d.unreachable {

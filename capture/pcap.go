@@ -144,7 +144,7 @@ func unsupportedLink(file string, number uint16) *Error {
 // Next implements Source.
 func (r *pcapReader) Next(p *Packet) error {
 	for r.err == nil && r.joined == nil {
-		if r.record(p) {
+		if r.waited(p) || r.record(p) {
 			return nil
 		}
 	}
@@ -181,7 +181,7 @@ func (r *pcapReader) record(p *Packet) bool {
 		return false
 	}
 	r.clock(time)
-	return r.count(reason, captured < wire)
+	return r.count(reason, captured < wire, p)
 }
 
 // oddLengths takes lengths that no common record has: none captured, more than

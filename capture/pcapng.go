@@ -78,7 +78,7 @@ func pcapngFollows(s *stream) bool {
 // Next implements Source.
 func (r *pcapngReader) Next(p *Packet) error {
 	for r.err == nil && r.joined == nil {
-		if r.record(p) {
+		if r.waited(p) || r.record(p) {
 			return nil
 		}
 	}
@@ -328,7 +328,7 @@ func (r *pcapngReader) packet(kind, claimed uint32, size int64, p *Packet) bool 
 	if q.timed {
 		r.clock(q.time)
 	}
-	return r.count(reason, q.captured < q.wire)
+	return r.count(reason, q.captured < q.wire, p)
 }
 
 // packetFields are the fields in which the packet blocks differ.

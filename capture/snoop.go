@@ -81,7 +81,7 @@ func snoopFollows(s *stream) bool {
 // Next implements Source.
 func (r *snoopReader) Next(p *Packet) error {
 	for r.err == nil && r.joined == nil {
-		if r.record(p) {
+		if r.waited(p) || r.record(p) {
 			return nil
 		}
 	}
@@ -120,5 +120,5 @@ func (r *snoopReader) record(p *Packet) bool {
 	r.stats.Dropped += max(drops, r.port.dropped) - r.port.dropped
 	r.port.dropped = max(drops, r.port.dropped)
 	r.clock(time)
-	return r.count(reason, captured < wire)
+	return r.count(reason, captured < wire, p)
 }

@@ -60,8 +60,9 @@ type Source interface {
 	// says nothing then. It allocates nothing per frame for the common link
 	// types.
 	Next(p *Packet) error
-	// Stats returns the live counters: what they say holds for the frames
-	// before the last one delivered, and that one.
+	// Stats returns the live counters, of the frames read so far: those before
+	// the last one delivered, that one, and where a packet waits for the rest
+	// of its IP fragments, up to 1024 packets after it.
 	Stats() *Stats
 	// Links returns the links met so far; Segment.Link is an index into it.
 	// The slice only ever grows and its elements never change.
@@ -89,6 +90,12 @@ type Options struct {
 
 	links *linkTable // of the sources that are read together
 	look  bool       // Next ends with errLooked behind the first frame that has a time
+
+	// VerifyChecksums passes over what its receiver drops: packets with a wrong
+	// IPv4 header checksum, and segments with a wrong TCP checksum. Segments
+	// that were not wholly captured, and those that offload has left without a
+	// checksum, are delivered unverified.
+	VerifyChecksums bool
 }
 
 // errLooked ends a source of which the time of the first frame was wanted.
@@ -110,6 +117,7 @@ type Stats struct {
 	LastTime      int64  // latest frame's time
 	TimeBackwards uint64 // frames with a time before that of the frame before
 	Truncated     uint64 // frames of which the snap length cut a part
+	SnapNeeded    uint32 // snap length that would have left the TCP headers of those SkippedCut, at least; 0 without any
 	Dropped       uint64 // frames that the capturing program says it lost (pcapng, snoop)
 }
 
@@ -123,7 +131,7 @@ const (
 	SkippedUDP                           // UDP over IP
 	SkippedICMP                          // ICMP or ICMPv6 that is no error about a TCP segment
 	SkippedIPProtocol                    // IP with another protocol, no TCP and no tunnel that is looked into
-	SkippedFragment                      // a fragment of a TCP segment after the first: it has no TCP header
+	SkippedFragment                      // a fragment without TCP header, of a datagram that is not wholly in the capture
 	SkippedCut                           // the snap length cut the TCP header, or one before it
 	SkippedMalformedIP                   // an IP header that contradicts itself
 	SkippedMalformedTCP                  // a TCP header that contradicts itself or the IP header
@@ -135,6 +143,10 @@ const (
 	SkippedMalformedTunnel               // a tunnel header that is too short or contradicts itself
 	SkippedTooDeep                       // more VLAN tags, tunnels or other headers one in another than are followed
 	SkippedEncrypted                     // IPsec, WireGuard, MACsec, 802.11 or PPP whose payload is encrypted or compressed
+	SkippedJoined                        // a fragment of an IP datagram that was delivered with the one that completed it
+	SkippedBadFragment                   // fragments that cannot be of one datagram: IPv6 has them dropped (RFC 5722)
+	SkippedHeaderChecksum                // a wrong IPv4 header checksum, if Options.VerifyChecksums
+	SkippedTCPChecksum                   // a wrong TCP checksum, if Options.VerifyChecksums
 	NumReasons             = iota        // the length of Stats.Skipped
 )
 
@@ -157,6 +169,10 @@ var reasonNames = [NumReasons]string{
 	SkippedMalformedTunnel: "malformed tunnel header",
 	SkippedTooDeep:         "nested too deep",
 	SkippedEncrypted:       "encrypted or compressed",
+	SkippedJoined:          "joined IP fragment",
+	SkippedBadFragment:     "contradictory IP fragment",
+	SkippedHeaderChecksum:  "bad IP header checksum",
+	SkippedTCPChecksum:     "bad TCP checksum",
 }
 
 // encapsulated is no reason and never counted: the IP layer has come to a
@@ -204,9 +220,12 @@ func (s *stream) Position() int64 {
 // to the reader's.
 func (s *stream) follow(p *Packet) error {
 	for s.err == nil {
-		if s.joined.record(p) {
+		if s.waited(p) || s.joined.record(p) {
 			return nil
 		}
+	}
+	if s.waited(p) {
+		return nil
 	}
 	return s.err
 }
@@ -229,6 +248,7 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 	f.port = port
 	f.data = data
 	f.wire = max(int(min(wire, maxRecord)), len(data))
+	f.size = len(data)
 	f.number = s.stats.Frames + 1
 	f.time = time
 	f.path.name, f.path.ifIndex, f.path.depth = port.name, 0, 0
@@ -237,11 +257,14 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 }
 
 // count takes a frame into the statistics once it is wholly read, and reports
-// whether it was delivered.
-func (s *stream) count(r Reason, cut bool) bool {
+// whether p is to be delivered now.
+func (s *stream) count(r Reason, cut bool, p *Packet) bool {
 	st := &s.stats
-	if r == SkippedEmpty {
+	switch r {
+	case SkippedEmpty:
 		s.flawed(0)
+	case SkippedCut:
+		s.stats.SnapNeeded = max(s.stats.SnapNeeded, s.d.frame.snapNeeded)
 	}
 	st.Frames++
 	st.Bytes = uint64(s.w.offset())
@@ -256,7 +279,15 @@ func (s *stream) count(r Reason, cut bool) bool {
 	default:
 		st.Segments++
 	}
+	if g := s.d.frags; g != nil {
+		return g.settle(r, p, st, s.d.frame.time)
+	}
 	return r == delivered
+}
+
+// waited fills p with a packet that has waited for fragments, if there is one.
+func (s *stream) waited(p *Packet) bool {
+	return s.d.frags != nil && s.d.frags.next(p, s.err != nil, &s.stats)
 }
 
 // clock takes a frame's time into the statistics. Frames without a time of
@@ -386,6 +417,7 @@ func newStream(r io.Reader, name string, o Options) *stream {
 	if s.d.links = o.links; s.d.links == nil {
 		s.d.links = &linkTable{}
 	}
+	s.d.frame.verify = o.VerifyChecksums
 	s.d.links.ignoreVLAN, s.d.links.ignoreTunnel = o.IgnoreVLAN, o.IgnoreTunnel
 	s.w.r = r
 	s.w.buf = make([]byte, size)

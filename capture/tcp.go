@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	tcpHeaderLen   = 20 // without options
-	tcpLeast       = 14 // ports, both numbers, data offset and flags: without these there is no segment
-	tcpWindowEnd   = 16
-	tcpChecksumEnd = 18
+	tcpHeaderLen    = 20 // without options
+	maxTCPHeaderLen = 60
+	tcpLeast        = 14 // ports, both numbers, data offset and flags: without these there is no segment
+	tcpWindowEnd    = 16
+	tcpChecksumEnd  = 18
 )
 
 // TCP option kinds (IANA "TCP Option Kind Numbers").
@@ -37,9 +38,13 @@ const (
 func (f *frame) tcp(p *Packet) Reason {
 	b := f.data
 	if f.wire < tcpHeaderLen {
+		if p.Segment.Fragment {
+			return SkippedFragment // the rest is in the next one
+		}
 		return SkippedMalformedTCP
 	}
 	if len(b) < tcpLeast {
+		f.cut(0)
 		return SkippedCut
 	}
 	header := int(b[12]>>4) * 4
@@ -66,6 +71,9 @@ func (f *frame) tcp(p *Packet) Reason {
 	}
 	if s.Len > 0 && len(b) >= header && !s.Fragment {
 		s.HeaderSum = headerSum(b[:header], f.wire)
+	}
+	if f.verify && f.badSegment(s) {
+		return SkippedTCPChecksum
 	}
 	if header == tcpHeaderLen {
 		return delivered

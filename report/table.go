@@ -344,6 +344,9 @@ func defects(f *File) string {
 			list = append(list, plural(int(d.n), d.what)+d.how)
 		}
 	}
+	if n := f.Skipped[cutBeforeTCP]; n > 0 && f.SnapNeeded > 0 {
+		list = append(list, plural(int(n), "frame")+" cut before the TCP flags: capture with -s "+strconv.Itoa(int(f.SnapNeeded)))
+	}
 	return strings.Join(list, ", ")
 }
 

@@ -160,6 +160,8 @@ func (o *readOptions) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.capture.IgnoreVLAN, "ignore-vlan", false,
 		"flows of one pair of addresses and ports are one, whatever VLANs their frames are in: for networks with a VLAN for each direction")
 	fs.BoolVar(&o.capture.IgnoreTunnel, "ignore-tunnel", false, "the same for tunnels")
+	fs.BoolVar(&o.capture.VerifyChecksums, "verify-checksums", false,
+		"pass over packets with a wrong IP header or TCP checksum, which their receiver drops; what offload left without one counts as right")
 }
 
 // filterOptions choose flows and findings.
