@@ -93,7 +93,7 @@ type Segment struct {
 
 	Seq, Ack Seq
 	Len      uint32 // payload octets by the IP header, whatever the snaplen cut
-	Window   uint16 // as on the wire, not yet scaled
+	Window   uint16 // as on the wire, not yet scaled; the largest when the snaplen cut it
 	Flags    Flags
 
 	// Fragment: the first fragment of an IP datagram. Len counts only what

@@ -279,7 +279,7 @@ func TestTCP(t *testing.T) {
 		{"options cut: those before the cut stand", full, 30, cut("501", "beef") + "!mss 1460 sackok"},
 		{"options cut away", full, 20, cut("501", "beef")},
 		{"checksum cut", full, 17, cut("501", "0")},
-		{"window cut", full, 14, cut("0", "0")},
+		{"window cut", full, 14, cut("65535", "0")},
 		{"too little left", full, 13, "truncated before TCP header"},
 		{"nothing left", full, 1, "truncated before TCP header"},
 		{"nothing but the fixed header, cut: no options to miss", tcpSeg("", ""), 16, strings.TrimSuffix(cut("501", "0"), " cut")},

@@ -11,8 +11,11 @@ const (
 	tcpHeaderLen    = 20 // without options
 	maxTCPHeaderLen = 60
 	tcpLeast        = 14 // ports, both numbers, data offset and flags: without these there is no segment
-	tcpWindowEnd    = 16
-	tcpChecksumEnd  = 18
+	// unknownWindow stands for one that the snap length cut: 0 would be a
+	// receiver that lets nothing through, this rules out nothing.
+	unknownWindow  = 0xffff
+	tcpWindowEnd   = 16
+	tcpChecksumEnd = 18
 )
 
 // TCP option kinds (IANA "TCP Option Kind Numbers").
@@ -61,7 +64,7 @@ func (f *frame) tcp(p *Packet) Reason {
 	s.Ack = analyzer.Seq(binary.BigEndian.Uint32(b[8:]))
 	s.Flags = analyzer.Flags(b[13])
 	s.Len = uint32(f.wire - header)
-	s.Window, s.Checksum, s.HeaderSum = 0, 0, 0
+	s.Window, s.Checksum, s.HeaderSum = unknownWindow, 0, 0
 	s.Options, s.SACK = analyzer.Options{}, [2]analyzer.Seq{}
 	if len(b) >= tcpChecksumEnd {
 		s.Window = binary.BigEndian.Uint16(b[14:])

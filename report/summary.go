@@ -71,7 +71,7 @@ type File struct {
 	Last          *Time  `json:"last,omitempty" doc:"time of the latest frame"`
 	Duplicates    uint64 `json:"capture_duplicates" doc:"segments that the capture has twice, or that another one read with it as one has too"`
 	Truncated     uint64 `json:"truncated_frames" doc:"frames of which the snap length cut a part"`
-	SnapNeeded    uint32 `json:"snap_length_needed,omitzero" doc:"snap length that would have left all of the TCP headers, where it cut any before the flags; left out where it did not"`
+	SnapNeeded    uint64 `json:"snap_length_needed,omitzero" doc:"snap length that would have left all of the TCP headers, where it cut any before the flags; left out where it did not"`
 	TimeBackwards uint64 `json:"time_backwards" doc:"frames older than the one before them"`
 	Dropped       uint64 `json:"dropped_frames" doc:"frames that the capturing program says it lost"`
 	Strays        uint64 `json:"stray_segments" doc:"segments that belong to no flow: lone RSTs"`

@@ -377,7 +377,7 @@ func describe(name string, s *capture.Stats, totals *analyzer.Totals, err error)
 	}
 	f.Duplicates, f.Strays, f.Evicted = totals.CaptureDuplicates, totals.Strays, totals.Evicted
 	f.Truncated, f.TimeBackwards, f.Dropped = s.Truncated, s.TimeBackwards, s.Dropped
-	f.SnapNeeded = s.SnapNeeded
+	f.SnapNeeded = uint64(s.SnapNeeded)
 	return f
 }
 
