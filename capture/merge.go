@@ -23,7 +23,8 @@ type Input struct {
 
 // Merge is a Source that reads several captures as one, in the order of time:
 // rotated files in any order, or captures of several interfaces that overlap.
-// It holds as many files open as overlap in time.
+// It holds as many files open as overlap in time. Fragments of one datagram
+// that are in two captures are not put together.
 //
 // Of packets with the same time, those of the capture that began first come
 // first: so a rotated file goes before the next one, whatever the order given.
