@@ -19,6 +19,7 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 			if f.synackAt == 0 {
 				f.synAt = x.Time
 			}
+			f.askedAt = x.Time
 			p.oblige(x.Time)
 			f.noteDark(s.Peer(), x)
 		}
@@ -39,7 +40,7 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 		f.Client, f.Guessed = s, false
 	}
 	if f.synAt == 0 {
-		f.synAt = x.Time
+		f.synAt, f.askedAt = x.Time, x.Time
 	}
 	f.countPayload(s, x)
 	if f.Client == s {
@@ -120,6 +121,9 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	}
 	if f.establishedAt == 0 {
 		f.synackAt = x.Time
+		if f.askedAt != 0 && x.Time >= f.askedAt { // else the server's own timer repeats it
+			f.serverHalf, f.answered, f.askedAt = x.Time-f.askedAt, true, 0
+		}
 	}
 	f.fastOpen = f.fastOpen || p.hasISN && p.isn.Add(1).Less(x.Ack)
 	facts |= f.acknowledge(s, x)

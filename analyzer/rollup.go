@@ -135,8 +135,10 @@ func (r *Roll) trouble() (n int) {
 func (r *Roll) add(f *Flow) {
 	r.Connections++
 	r.Handshakes[f.Handshake.Result]++
-	r.ServerHalf.add(f.Handshake.RTTServer)
-	r.ClientHalf.add(f.Handshake.RTTClient)
+	if f.Handshake.Result == HandshakeEstablished {
+		r.ServerHalf.add(f.Handshake.RTTServer)
+		r.ClientHalf.add(f.Handshake.RTTClient)
+	}
 	for i, s := range [...]Side{f.Client, f.Server()} {
 		st := f.Sides[s].State
 		r.States[i][st]++

@@ -6,6 +6,9 @@ type tracked struct {
 	profile *Profile // of the tracker
 
 	synAt, synackAt, establishedAt    int64
+	askedAt                           int64 // time of the last SYN that no SYN+ACK has come after; 0: none
+	serverHalf                        int64 // from a SYN to the first SYN+ACK after it, the latest such
+	answered                          bool  // serverHalf means something
 	synRetransmits, synackRetransmits int
 	talker                            Side // 1 + the side whose payload came last; 0: nobody's yet
 	fastOpen                          bool // data of the SYN was accepted
@@ -54,8 +57,8 @@ func (f *Flow) summariseHandshake() {
 	default:
 		h.Result = HandshakeUnanswered
 	}
-	if f.synAt != 0 && f.synackAt >= f.synAt {
-		h.RTTServer = f.synackAt - f.synAt
+	if f.answered {
+		h.RTTServer = f.serverHalf
 	}
 	if f.establishedAt >= f.synackAt && f.synackAt != 0 && f.establishedAt != 0 {
 		h.RTTClient = f.establishedAt - f.synackAt
