@@ -92,10 +92,11 @@ const (
 
 // port is one interface of a capture, as its file describes it.
 type port struct {
-	link  *linkType // nil when there is no decoder
-	name  uint32    // index into linkTable.names
-	snap  uint32    // pcapng: the interface's snap length, 0 for none
-	clock clock     // pcapng: how it writes times
+	link   *linkType // nil when there is no decoder
+	number uint16    // of its link type
+	name   uint32    // index into linkTable.names
+	snap   uint32    // pcapng: the interface's snap length, 0 for none
+	clock  clock     // pcapng: how it writes times
 
 	dropped uint64 // pcapng: what Interface Statistics say that it lost
 	lost    uint64 // pcapng: the same by its packets' own counts

@@ -186,3 +186,11 @@ func (t *linkTable) intern(name string) uint32 {
 	t.byName[name] = n
 	return n
 }
+
+// nameOf is the interface name of a number that intern has given.
+func (t *linkTable) nameOf(number uint32) string {
+	if int(number) < len(t.names) {
+		return t.names[number]
+	}
+	return ""
+}

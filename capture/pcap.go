@@ -83,7 +83,7 @@ func newPcap(s *stream) (reader, error) {
 	}
 	r.order.big = h[0] == 0xa1 || h[0] == 0x1c
 	number := uint16(r.order.u32(h[pcapLinkTypeStart:]) & pcapLinkTypeBits)
-	r.port.link = linkTypeOf(number)
+	r.port.link, r.port.number = linkTypeOf(number), number
 	aix := r.aix(h)
 	if r.port.link == nil && s.atStart() {
 		return nil, unsupportedLink(s.stats.Name, number)

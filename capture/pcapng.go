@@ -208,7 +208,7 @@ func (r *pcapngReader) addInterface(b []byte) {
 		return
 	}
 	number := r.order.u16(b[8:])
-	in := port{link: linkTypeOf(number), snap: r.order.u32(b[12:])}
+	in := port{link: linkTypeOf(number), number: number, snap: r.order.u32(b[12:])}
 	if in.link == nil && r.unsupported == 0 {
 		r.unsupported = number
 	}

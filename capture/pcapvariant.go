@@ -94,7 +94,7 @@ func (r *pcapReader) aix(h []byte) bool {
 	if r.order.u32(h) != pcapMagicMicros || !known || r.order.u16(h[4:]) != 2 || r.order.u16(h[6:]) != 2 {
 		return false
 	}
-	r.port.link = linkTypeOf(number)
+	r.port.link, r.port.number = linkTypeOf(number), number
 	if fddi := r.port.link; fddi != nil && number == 10 {
 		r.port.link = &linkType{fddi.number, fddi.name, func(f *frame) (layer, Reason) {
 			if len(f.data) < aixFDDIPad {

@@ -58,7 +58,7 @@ func newSnoop(s *stream) (reader, error) {
 	r := &snoopReader{stream: s}
 	number := binary.BigEndian.Uint32(h[12:])
 	if mapped, known := snoopLinkTypes[number]; known {
-		r.port.link = linkTypeOf(mapped)
+		r.port.link, r.port.number = linkTypeOf(mapped), mapped
 	}
 	if r.port.link == nil && first {
 		return nil, &Error{

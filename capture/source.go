@@ -88,6 +88,11 @@ type Options struct {
 	// the same.
 	IgnoreVLAN, IgnoreTunnel bool
 
+	// OnFrame, if set, is shown every frame before it is decoded, whatever it
+	// carries: for who wants the captured bytes. It keeps nothing of the Frame.
+	// Of a frame larger than the window it is shown the beginning.
+	OnFrame func(*Frame)
+
 	links *linkTable // of the sources that are read together
 	look  bool       // Next ends with errLooked behind the first frame that has a time
 
@@ -203,6 +208,8 @@ type stream struct {
 	size   int64
 	closer io.Closer
 	err    error // final: io.EOF or *Error
+
+	onFrame func(*Frame)
 }
 
 func (s *stream) Stats() *Stats          { return &s.stats }
@@ -244,6 +251,10 @@ func (s *stream) Close() error {
 // octets originally. Some writers leave that smaller than what they captured,
 // and damage makes it anything: it may become a segment's length (ip.go).
 func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame {
+	if s.onFrame != nil {
+		s.onFrame(&Frame{Number: s.stats.Frames + 1, Time: time, LinkType: port.number,
+			Interface: s.d.links.nameOf(port.name), Data: data, Wire: wire})
+	}
 	f := &s.d.frame
 	f.port = port
 	f.data = data
@@ -418,6 +429,7 @@ func newStream(r io.Reader, name string, o Options) *stream {
 		s.d.links = &linkTable{}
 	}
 	s.d.frame.verify = o.VerifyChecksums
+	s.onFrame = o.OnFrame
 	s.d.links.ignoreVLAN, s.d.links.ignoreTunnel = o.IgnoreVLAN, o.IgnoreTunnel
 	s.w.r = r
 	s.w.buf = make([]byte, size)

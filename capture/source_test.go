@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -13,8 +12,6 @@ import (
 	"testing"
 	"testing/iotest"
 )
-
-var le = binary.LittleEndian
 
 // goodHead is the beginning of every damaged pcapng: 28 and 20 bytes.
 var goodHead = join(ngSection(le), ngInterface(le, 1, 0))

@@ -43,26 +43,31 @@ func formatFlag(fs *pflag.FlagSet, format **report.Format) {
 	}}, "format", "o", "format of the result: "+strings.Join(formatNames(), ", "))
 }
 
-// open opens where the result goes. It refuses to write over a capture that
-// is to be read.
+// open opens where the result goes.
 func (o *outputOptions) open(inputs []string) (*os.File, error) {
 	if o.file == "" || o.file == "-" {
 		return os.Stdout, nil
 	}
-	if there, err := os.Stat(o.file); err == nil {
+	return create("--output", o.file, inputs)
+}
+
+// create makes the file that a flag names. It refuses to write over a capture
+// that is to be read.
+func create(flag, name string, inputs []string) (*os.File, error) {
+	if there, err := os.Stat(name); err == nil {
 		for _, input := range inputs {
 			if info, err := os.Stat(input); err == nil && os.SameFile(there, info) {
-				return nil, fmt.Errorf("--output %s is also to be read: give the result another name", o.file)
+				return nil, fmt.Errorf("%s %s is also to be read: give the result another name", flag, name)
 			}
 		}
 	}
-	f, err := os.Create(o.file)
+	f, err := os.Create(name)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return nil, fmt.Errorf("--output %s: %w: give a file in a directory that can be written", o.file, err)
+		return nil, fmt.Errorf("%s %s: %w: give a file in a directory that can be written", flag, name, err)
 	}
 	return f, nil
 }
