@@ -39,12 +39,14 @@ func benchFrame(vlans int) []byte {
 }
 
 // benchRead reports the time per packet of reading and decoding.
-func benchRead(b *testing.B, file []byte) {
+func benchRead(b *testing.B, file []byte) { benchReadWith(b, file, Options{}) }
+
+func benchReadWith(b *testing.B, file []byte, o Options) {
 	b.ReportAllocs()
 	runtime.GC() // the building of the file left much to collect
 	var p Packet
 	for b.Loop() {
-		src, err := NewReader(bytes.NewReader(file), "bench", Options{})
+		src, err := NewReader(bytes.NewReader(file), "bench", o)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -78,8 +80,11 @@ func BenchmarkDecodeTwoVLANs(b *testing.B) {
 	benchDecode(b, benchFrame(1), two)
 }
 
-func benchDecode(b *testing.B, frames ...[]byte) {
+func benchDecode(b *testing.B, frames ...[]byte) { benchDecodeWith(b, false, frames...) }
+
+func benchDecodeWith(b *testing.B, verify bool, frames ...[]byte) {
 	s := &stream{}
+	s.d.frame.verify = verify
 	in := port{link: linkTypeOf(1)}
 	var p Packet
 	b.ReportAllocs()
