@@ -224,3 +224,34 @@ func BenchmarkReadPcapVerified(b *testing.B) {
 func BenchmarkDecodeVerified1460(b *testing.B) {
 	benchDecodeWith(b, true, ether(etherIPv4, right(ip4(protoTCP, tcpSeg("", strings.Repeat("x", 1460))))))
 }
+
+// One octet changed in each data segment that a router has seen, where
+// checksums are filled in.
+func TestChecksumsOfChangedKernels(t *testing.T) {
+	paths, _ := filepath.Glob("../testdata/kernel/*/middle.pcap")
+	changed := 0
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 24; at+16 <= len(file); {
+			size := int(le.Uint32(file[at+8:]))
+			record := file[at : at+16+size]
+			at += 16 + size
+			packets, _, _ := readAll(t, join(file[:24], record), Options{})
+			if len(packets) != 1 || packets[0].Kind != KindSegment || packets[0].Segment.Len == 0 || packets[0].Segment.Fragment || size < int(le.Uint32(record[12:])) {
+				continue
+			}
+			changed++
+			bad := with(record, len(record)-1, string(^record[len(record)-1]))
+			packets, src, err := readAll(t, join(file[:24], bad), Options{VerifyChecksums: true})
+			if err != nil || len(packets) != 0 || src.Stats().Skipped[SkippedTCPChecksum] != 1 {
+				t.Errorf("%s: before byte %d: %d packets, %v", path, at, len(packets), err)
+			}
+		}
+	}
+	if changed < 20 {
+		t.Errorf("only %d segments with data", changed)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -338,4 +340,39 @@ func BenchmarkReadFragments(b *testing.B) {
 		file = append(file, pcapRecord(le, uint32(1000+i/1000), uint32(i%1000), f, len(f))...)
 	}
 	benchRead(b, file)
+}
+
+// tshark puts together the same segments, at the same frames, and their
+// checksums are right.
+func TestFragmentsAgainstTshark(t *testing.T) {
+	text, err := os.ReadFile("testdata/fragments/tshark.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, _ := filepath.Glob("testdata/fragments/*.pcap")
+	var got strings.Builder
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, src, err := readAll(t, file, Options{VerifyChecksums: true})
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		for _, p := range packets {
+			s := &p.Segment
+			if s.Fragment || s.Options.TSVal != 7 {
+				t.Errorf("%s: %+v", path, s)
+			}
+			fmt.Fprintln(&got, strings.TrimSuffix(filepath.Base(path), ".pcap"), s.Frame, s.SrcPort, s.DstPort, uint32(s.Seq), s.Len)
+		}
+		checkStats(t, src, len(file))
+		if st := src.Stats(); st.Skipped[SkippedTCPChecksum]+st.Skipped[SkippedHeaderChecksum] != 0 {
+			t.Errorf("%s: %s", path, skipped(st))
+		}
+	}
+	if got.String() != string(text) {
+		t.Errorf("got\n%swant\n%s", got.String(), text)
+	}
 }
