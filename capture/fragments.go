@@ -87,6 +87,7 @@ type datagram struct {
 	proto  uint8 // of its payload
 	state  datagramState
 	frames uint64 // that are counted as SkippedJoined
+	later  uint64 // fragments.later when it began
 
 	end    int // of the payload; 0 until the last fragment has come
 	ranges []octets
@@ -119,9 +120,10 @@ type fragments struct {
 	free           *datagram // linked by newer
 
 	waiting waitingList
-	// noneLater: when the last datagram was given up, nothing but its first
-	// fragment had come, and nothing has since. A capture filter on ports lets
-	// no other fragment through; there is nothing to wait for.
+	later   uint64 // fragments that were not the first of their datagram
+	// noneLater: a datagram was given up of which only the first fragment had
+	// come, and from it until now there was no later fragment of any. A capture
+	// filter on ports lets none through; there is nothing to wait for.
 	noneLater bool
 
 	// Of the frame at hand; settle takes them up once it is counted.
@@ -159,7 +161,10 @@ func (d *decoder) fragment(f *frame, p *Packet) Reason {
 		d.frags = &fragments{}
 	}
 	g := d.frags
-	g.noneLater = g.noneLater && q.offset == 0
+	if q.offset != 0 {
+		g.later++
+		g.noneLater = false
+	}
 	t := g.find(d.datagramKey(f, p), f)
 	g.current = t
 	if t.state == gathering && !t.add(f) {
@@ -267,7 +272,7 @@ func (g *fragments) find(k datagramKey, f *frame) *datagram {
 	} else {
 		g.free = t.newer
 	}
-	*t = datagram{key: k, first: f.time, proto: f.part.proto, summed: true,
+	*t = datagram{key: k, first: f.time, proto: f.part.proto, later: g.later, summed: true,
 		ranges: t.ranges[:0], kept: t.kept, older: g.newest, next: *bucket}
 	*bucket = t
 	g.n++
