@@ -96,9 +96,9 @@ type Segment struct {
 	Window   uint16 // as on the wire, not yet scaled; the largest when the snaplen cut it
 	Flags    Flags
 
-	// Fragment: the first fragment of an IP datagram. Len counts only what
-	// this fragment carries; more payload follows that the tap sees but
-	// cannot attribute.
+	// Fragment: the first fragment of an IP datagram of which the capture has
+	// not all. Len counts only what this fragment carries; more payload follows
+	// that the tap may see but cannot attribute.
 	Fragment bool
 	// DontFragment: routers must not fragment it; so it is with all of IPv6.
 	DontFragment bool

@@ -41,8 +41,10 @@ func benchFrame(vlans int) []byte {
 }
 
 // benchRead reports the time per packet of reading and decoding.
-func benchRead(b *testing.B, file []byte) {
-	benchSource(b, benchFrames, func() (Source, error) { return NewReader(bytes.NewReader(file), "bench", Options{}) })
+func benchRead(b *testing.B, file []byte) { benchReadWith(b, file, Options{}) }
+
+func benchReadWith(b *testing.B, file []byte, o Options) {
+	benchSource(b, benchFrames, func() (Source, error) { return NewReader(bytes.NewReader(file), "bench", o) })
 }
 
 func benchSource(b *testing.B, frames uint64, open func() (Source, error)) {
@@ -113,8 +115,11 @@ func BenchmarkDecodeTwoVLANs(b *testing.B) {
 	benchDecode(b, benchFrame(1), two)
 }
 
-func benchDecode(b *testing.B, frames ...[]byte) {
+func benchDecode(b *testing.B, frames ...[]byte) { benchDecodeWith(b, false, frames...) }
+
+func benchDecodeWith(b *testing.B, verify bool, frames ...[]byte) {
 	s := &stream{d: decoder{links: &linkTable{}}}
+	s.d.frame.verify = verify
 	in := port{link: linkTypeOf(1)}
 	var p Packet
 	b.ReportAllocs()

@@ -87,10 +87,11 @@ type datagram struct {
 	proto  uint8 // of its payload
 	state  datagramState
 	frames uint64 // that are counted as SkippedJoined
+	later  uint64 // fragments.later when it began
 
 	end    int // of the payload; 0 until the last fragment has come
 	ranges []octets
-	kept   [keptOctets]byte
+	kept   []byte
 	has    [keptOctets / 64]uint64 // which octets of kept are there
 
 	sum    uint16 // ones' complement sum of the payload, while
@@ -100,7 +101,7 @@ type datagram struct {
 	turn  uint64 // of its first fragment in the waiting list, while
 	waits bool
 
-	older, newer *datagram
+	older, newer, next *datagram
 }
 
 type datagramState uint8
@@ -113,15 +114,16 @@ const (
 
 // fragments holds the datagrams of a capture that are being put together.
 type fragments struct {
-	byKey          map[datagramKey]*datagram
-	n              int // in the list
+	buckets        [maxDatagrams]*datagram // by key, linked by next
+	n              int                     // in the list
 	oldest, newest *datagram
 	free           *datagram // linked by newer
 
 	waiting waitingList
-	// noneLater: when the last datagram was given up, nothing but its first
-	// fragment had come, and nothing has since. A capture filter on ports lets
-	// no other fragment through; there is nothing to wait for.
+	later   uint64 // fragments that were not the first of their datagram
+	// noneLater: a datagram was given up of which only the first fragment had
+	// come, and from it until now there was no later fragment of any. A capture
+	// filter on ports lets none through; there is nothing to wait for.
 	noneLater bool
 
 	// Of the frame at hand; settle takes them up once it is counted.
@@ -156,10 +158,13 @@ func (d *decoder) fragment(f *frame, p *Packet) Reason {
 		return SkippedMalformedIP
 	}
 	if d.frags == nil {
-		d.frags = &fragments{byKey: make(map[datagramKey]*datagram)}
+		d.frags = &fragments{}
 	}
 	g := d.frags
-	g.noneLater = g.noneLater && q.offset == 0
+	if q.offset != 0 {
+		g.later++
+		g.noneLater = false
+	}
 	t := g.find(d.datagramKey(f, p), f)
 	g.current = t
 	if t.state == gathering && !t.add(f) {
@@ -254,20 +259,22 @@ func (d *decoder) datagramKey(f *frame, p *Packet) datagramKey {
 
 // find returns the datagram of a key, a new one if there is none.
 func (g *fragments) find(k datagramKey, f *frame) *datagram {
-	if t := g.byKey[k]; t != nil && f.time-t.first <= fragmentsLast {
-		return t
-	} else if t != nil {
-		// settle gives it up; another of the same identification begins.
-		delete(g.byKey, k)
+	bucket := g.bucket(&k)
+	for t := *bucket; t != nil; t = t.next {
+		// One that is too old settle is about to give up.
+		if t.key == k && f.time-t.first <= fragmentsLast {
+			return t
+		}
 	}
 	t := g.free
 	if t == nil {
-		t = &datagram{ranges: make([]octets, 0, maxRanges)}
+		t = &datagram{ranges: make([]octets, 0, maxRanges), kept: make([]byte, keptOctets)}
 	} else {
 		g.free = t.newer
 	}
-	*t = datagram{key: k, first: f.time, proto: f.part.proto, summed: true, ranges: t.ranges[:0], older: g.newest}
-	g.byKey[k] = t
+	*t = datagram{key: k, first: f.time, proto: f.part.proto, later: g.later, summed: true,
+		ranges: t.ranges[:0], kept: t.kept, older: g.newest, next: *bucket}
+	*bucket = t
 	g.n++
 	if g.newest == nil {
 		g.oldest = t
@@ -280,9 +287,11 @@ func (g *fragments) find(k datagramKey, f *frame) *datagram {
 
 // forget takes a datagram out of the list. It is still to be freed.
 func (g *fragments) forget(t *datagram) {
-	if g.byKey[t.key] == t {
-		delete(g.byKey, t.key)
+	at := g.bucket(&t.key)
+	for *at != t {
+		at = &(*at).next
 	}
+	*at = t.next
 	g.n--
 	if t.older == nil {
 		g.oldest = t.newer
@@ -294,7 +303,15 @@ func (g *fragments) forget(t *datagram) {
 	} else {
 		t.newer.older = t.older
 	}
-	t.older, t.newer = nil, nil
+	t.older, t.newer, t.next = nil, nil, nil
+}
+
+// bucket is where datagrams of a key are. However keys are chosen, no more than
+// maxDatagrams are in one.
+func (g *fragments) bucket(k *datagramKey) **datagram {
+	src, dst := binary.LittleEndian.Uint64(k.src[8:]), binary.LittleEndian.Uint64(k.dst[8:])
+	h := (uint64(k.id) ^ src ^ bits.RotateLeft64(dst, 32)) * 0x9e3779b97f4a7c15
+	return &g.buckets[h>>32%maxDatagrams]
 }
 
 // add takes the frame's fragment into the datagram; false when the two cannot

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -127,6 +129,9 @@ func TestFragments(t *testing.T) {
 			strings.Join(numbered(2, 31, plainLine), "") + "34: " + whole4(1200, 1) + "\n1 later IP fragment, 1 joined IP fragment"},
 		{"a first fragment waits for 30 s, and all that is behind it", slicesOf(cut4(1, long, 0, 400), 30, plain, cut4(1, long, 400, 1220)),
 			"1: " + whole4(380, 1) + " fragment\n" + strings.Join(numbered(2, 30, plainLine), "") + "1 later IP fragment"},
+		{"one fragment lost is no capture filter: the next datagram is put together",
+			slicesOf(cut4(1, long, 0, 400), 1, cut4(2, long, 0, 400), append(slicesOf(cut4(2, long, 400, 1220), 30, plain), cut4(3, long, 0, 400), cut4(3, long, 400, 1220))...),
+			"1: " + whole4(380, 1) + " fragment\n3: " + whole4(1200, 2) + "\n" + strings.Join(numbered(4, 30, plainLine), "") + "35: " + whole4(1200, 3) + "\n2 joined IP fragment"},
 		{"IPv6", [][]byte{cut6(1, long, 0, 400), cut6(1, long, 400, 800), cut6(1, long, 800, 1220)},
 			"3: " + strings.Replace(plain6, "len 5", "len 1200", 1) + "\n2 joined IP fragment"},
 		{"overlapping fragments of IPv6 are dropped, those to come, too (RFC 5722)",
@@ -338,4 +343,39 @@ func BenchmarkReadFragments(b *testing.B) {
 		file = append(file, pcapRecord(le, uint32(1000+i/1000), uint32(i%1000), f, len(f))...)
 	}
 	benchRead(b, file)
+}
+
+// tshark puts together the same segments, at the same frames, and their
+// checksums are right.
+func TestFragmentsAgainstTshark(t *testing.T) {
+	text, err := os.ReadFile("testdata/fragments/tshark.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, _ := filepath.Glob("testdata/fragments/*.pcap")
+	var got strings.Builder
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, src, err := readAll(t, file, Options{VerifyChecksums: true})
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		for _, p := range packets {
+			s := &p.Segment
+			if s.Fragment || s.Options.TSVal != 7 {
+				t.Errorf("%s: %+v", path, s)
+			}
+			fmt.Fprintln(&got, strings.TrimSuffix(filepath.Base(path), ".pcap"), s.Frame, s.SrcPort, s.DstPort, uint32(s.Seq), s.Len)
+		}
+		checkStats(t, src, len(file))
+		if st := src.Stats(); st.Skipped[SkippedTCPChecksum]+st.Skipped[SkippedHeaderChecksum] != 0 {
+			t.Errorf("%s: %s", path, skipped(st))
+		}
+	}
+	if got.String() != string(text) {
+		t.Errorf("got\n%swant\n%s", got.String(), text)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ import (
 // table.
 func seedFiles(f *testing.F, add func(file []byte)) {
 	paths, _ := filepath.Glob("../testdata/pcaps/*.pcap*")
+	fragments, _ := filepath.Glob("testdata/fragments/*.pcap")
+	paths = append(paths, fragments...)
 	for _, path := range paths {
 		if file, err := os.ReadFile(path); err == nil && len(file) < 20<<10 {
 			add(file)
@@ -35,7 +38,7 @@ func seedFiles(f *testing.F, add func(file []byte)) {
 
 // checkReader reads any bytes as a capture and holds what no bytes may break.
 func checkReader(t *testing.T, file []byte) {
-	src, err := NewReader(bytes.NewReader(file), "fuzz", Options{Window: minWindow})
+	src, err := NewReader(bytes.NewReader(file), "fuzz", Options{Window: minWindow, VerifyChecksums: len(file)%2 == 1})
 	if err == nil {
 		defer src.Close()
 		var p Packet
@@ -296,4 +299,103 @@ func FuzzMerge(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzFragments sends fragments of a few datagrams, three octets of input each,
+// and holds what is put together against a reassembly that holds every octet.
+func FuzzFragments(f *testing.F) {
+	f.Add([]byte{0x80, 0, 7, 0x00, 8, 7}, false)
+	f.Add([]byte{0x81, 0, 3, 0x80, 4, 3, 0x01, 4, 9, 0x82, 0, 0, 0x02, 1, 99, 0x80, 0, 3, 0x00, 8, 5}, false)
+	f.Add([]byte{0x80, 0, 3, 0x80, 3, 3, 0x00, 8, 7, 0x80, 0, 3, 0x00, 4, 9}, true)
+	f.Add([]byte{0x80, 0, 3, 0x00, 4, 9, 0x00, 4, 10, 0x80, 9, 3}, true)
+	segment := tcpSeg("", string(make([]byte, 2500)))
+	f.Fuzz(func(t *testing.T, input []byte, v6 bool) {
+		var frames [][]byte
+		var want []string
+		var models [4]fragmentModel
+		for len(input) >= 3 && len(frames) < maxWaiting {
+			id, more, from := int(input[0]&3), input[0]&0x80 != 0, int(input[1])*fragmentUnit
+			size := 1 + int(input[2])
+			if input = input[3:]; more {
+				size = max(size&^(fragmentUnit-1), fragmentUnit)
+			}
+			// Where to ends says whether more fragments are to come.
+			whole := segment[:from+size]
+			if more {
+				whole = segment
+			}
+			if v6 {
+				frames = append(frames, cut6(uint32(id), whole, from, from+size))
+			} else {
+				frames = append(frames, cut4(uint16(id), whole, from, from+size))
+			}
+			if length := models[id].add(from, size, more, v6); length >= tcpHeaderLen {
+				want = append(want, fmt.Sprintln(len(frames), length-tcpHeaderLen))
+			}
+		}
+		packets, src, err := readAll(t, quickFile(frames...), Options{Window: minWindow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkStats(t, src, 1<<30)
+		var got []string
+		last := uint64(0)
+		for i := range packets {
+			s := &packets[i].Segment
+			if s.Frame <= last {
+				t.Fatalf("frame %d after %d", s.Frame, last)
+			}
+			if last = s.Frame; !s.Fragment {
+				got = append(got, fmt.Sprintln(s.Frame, s.Len))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got %v\nwant %v\n%s", got, want, skipped(src.Stats()))
+		}
+	})
+}
+
+// fragmentModel is a datagram that is being put together, octet by octet.
+type fragmentModel struct {
+	there    map[int]bool
+	end, top int
+	bad      bool
+}
+
+// add returns the datagram's length when it is whole, 0 until then.
+func (m *fragmentModel) add(from, size int, more, v6 bool) int {
+	if m.bad || from == 0 && !more { // the latter is no fragment
+		if from == 0 && !more {
+			return size
+		}
+		return 0
+	}
+	if m.there == nil {
+		*m = fragmentModel{there: map[int]bool{}}
+	}
+	known := 0
+	for i := range size {
+		if m.there[from+i] {
+			known++
+		}
+	}
+	to := from + size
+	m.bad = v6 && known != 0 && known != size || !more && m.end != 0 && m.end != to
+	if !more {
+		m.end = to
+	}
+	m.top = max(m.top, to)
+	if m.bad = m.bad || m.end != 0 && m.top > m.end; m.bad {
+		return 0
+	}
+	for i := range size {
+		m.there[from+i] = true
+	}
+	if m.end != 0 && len(m.there) == m.end {
+		m.there = nil
+		end := m.end
+		m.end, m.top = 0, 0
+		return end
+	}
+	return 0
 }

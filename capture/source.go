@@ -4,10 +4,12 @@
 // (pcap.go, pcapng.go, snoop.go) yields frames, the decoder of the link type
 // (link.go) finds the IP packet in the frame, and ip.go, tcp.go and icmp.go fill
 // the caller's Packet. Where the IP packet is a tunnel's (tunnels.go), it begins
-// again with what the tunnel carries. All of it works in one window of fixed
-// size over the input (window.go): nothing is allocated per frame, and no length
-// that a capture claims makes memory grow. What is compressed is decompressed on
-// the way into the window, beside the analysis (compress.go).
+// again with what the tunnel carries; where it is a fragment (fragments.go), it
+// goes on with the one that completes the datagram. All of it works in one
+// window of fixed size over the input (window.go): nothing is allocated per
+// frame, and no length that a capture claims makes memory grow. What is
+// compressed is decompressed on the way into the window, beside the analysis
+// (compress.go).
 //
 // Two rules run through the decoder. A segment's payload length comes from the
 // IP header, never from the bytes captured: a snap length cuts data, and

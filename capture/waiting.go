@@ -157,7 +157,7 @@ func (g *fragments) handOn(t *datagram, st *Stats) {
 // giveUp ends a datagram that is not whole.
 func (g *fragments) giveUp(t *datagram, st *Stats) {
 	if t.state == gathering {
-		g.noneLater = t.waits && t.frames == 1
+		g.noneLater = g.noneLater || t.waits && t.later == g.later
 		g.handOn(t, st)
 	}
 	g.forget(t)

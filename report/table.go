@@ -345,7 +345,7 @@ func defects(f *File) string {
 		}
 	}
 	if n := f.Skipped[cutBeforeTCP]; n > 0 && f.SnapNeeded > 0 {
-		list = append(list, plural(int(n), "frame")+" cut before the TCP flags: capture with -s "+strconv.Itoa(int(f.SnapNeeded)))
+		list = append(list, plural(int(n), "frame")+" cut before the TCP flags: capture with -s "+strconv.FormatUint(f.SnapNeeded, 10))
 	}
 	return strings.Join(list, ", ")
 }

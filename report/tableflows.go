@@ -57,10 +57,10 @@ const cutBeforeTCP = "truncated before TCP header"
 // noTCP says what captures have instead of TCP flows, and what may help; empty
 // where none could be read, which is said already.
 func noTCP(s *Summary) string {
-	readable, snap := false, 128
+	readable, snap := false, uint64(0)
 	for i := range s.Files {
 		readable = readable || s.Files[i].Format != ""
-		snap = max(snap, int(s.Files[i].SnapNeeded))
+		snap = max(snap, s.Files[i].SnapNeeded)
 	}
 	cut, encrypted := s.Skipped[cutBeforeTCP], s.Skipped["encrypted or compressed"]
 	switch {
@@ -73,7 +73,7 @@ func noTCP(s *Summary) string {
 	case s.Segments > 0:
 		return "no TCP flow: the segments are lone RSTs, which belong to none"
 	case cut > 0 && cut >= s.Frames/2:
-		return "no TCP flow: the snap length cut the TCP headers off. Capture again with more of each frame (tcpdump -s " + strconv.Itoa(snap) + ")"
+		return "no TCP flow: the snap length cut the TCP headers off. Capture again with more of each frame (tcpdump -s " + strconv.FormatUint(snap, 10) + ")"
 	case encrypted > 0 && encrypted >= s.Frames/2:
 		return "no TCP flow: the frames are encrypted (IPsec, WireGuard, 802.11 or the like). Capture where the tunnel ends, on its inner interface"
 	}
