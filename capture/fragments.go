@@ -126,9 +126,11 @@ type fragments struct {
 	// filter on ports lets none through; there is nothing to wait for.
 	noneLater bool
 
-	// Of the frame at hand; settle takes them up once it is counted.
+	// Of the frame at hand; settle takes them up once it is counted, which it is
+	// not when the input ends in it.
 	current   *datagram   // the one that its fragment belongs to
-	alone     bool        // that is its first, and the packet what it holds alone
+	first     bool        // that is its first, and
+	alone     Reason      // what came of that; delivered: the packet
 	completed []*datagram // usually one; more where a tunnel's packet was fragmented, too
 }
 
@@ -167,11 +169,8 @@ func (d *decoder) fragment(f *frame, p *Packet) Reason {
 	}
 	t := g.find(d.datagramKey(f, p), f)
 	g.current = t
-	if t.state == gathering && !t.add(f) {
-		t.state = contradicts
-	}
 	switch {
-	case t.state == contradicts:
+	case t.state == contradicts, t.state == gathering && !t.add(f):
 		return SkippedBadFragment
 	case t.state == handedOn && q.offset == 0:
 		return SkippedFragment
@@ -222,15 +221,11 @@ func (d *decoder) firstFragment(t *datagram, f *frame, p *Packet) Reason {
 		d.place(f, p)
 	}
 	f.lone = false
-	switch {
-	case reason != delivered:
-		t.why = reason
-		return SkippedJoined
-	case g.noneLater:
+	if reason == delivered && g.noneLater {
 		t.state = handedOn
 		return delivered
 	}
-	g.alone = true
+	g.first, g.alone = true, reason
 	return SkippedJoined
 }
 

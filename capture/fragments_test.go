@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -332,7 +333,48 @@ func TestFragmentsCut(t *testing.T) {
 	}
 }
 
-// Fragments take memory from a pool.
+// The input ends in a fragment that is larger than the window: it was decoded,
+// but is no frame. What waits is handed on all the same.
+func TestFragmentsEndInside(t *testing.T) {
+	long := tcpSeg("", strings.Repeat("x", 60000))
+	for _, c := range []struct {
+		why         string
+		frame, last []byte
+		want        string
+	}{
+		{"the one that completes the datagram", cut4(1, long, 0, 8000), cut4(1, long, 8000, 60020), "1: " + whole4(7980, 1) + " fragment\n"},
+		{"one that contradicts the first", cut6(1, long, 0, 8000), cut6(1, long, 7992, 60020), "1: " + strings.Replace(plain6, "len 5", "len 7980", 1) + " fragment\n"},
+		{"a first one that is nothing alone", ether(etherIPv4, piece4(1, protoUDP, long, 8000, 16000)), ether(etherIPv4, piece4(1, protoUDP, long, 0, 60000)), "1 udp"},
+		{"a first one", plainFrame(), cut4(1, long, 0, 60000), "1: " + plain4 + " ts 7/8\n"},
+	} {
+		file := quickFile(c.frame, c.last)
+		file = file[:len(file)-100]
+		packets, src, err := readAll(t, file, Options{Window: minWindow})
+		if err == nil {
+			t.Errorf("%s: no error", c.why)
+		}
+		got := ""
+		for i := range packets {
+			got += fmt.Sprintf("%d: %s\n", packets[i].Segment.Frame, describe(&packets[i], src.Links()))
+		}
+		if got += skipped(src.Stats()); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.why, got, c.want)
+		}
+		checkStats(t, src, len(file))
+	}
+}
+
+// Fragments take memory from a pool, and so do the packets that wait for them.
+func TestFragmentsDoNotAllocate(t *testing.T) {
+	long := tcpSeg("", strings.Repeat("x", 1200))
+	records := quickFile(cut4(1, long, 0, 400), plainFrame(), cut4(1, long, 400, 1220), cut6(1, long, 0, 400), cut6(1, long, 400, 1220))[24:]
+	src, err := NewReader(io.MultiReader(bytes.NewReader(quickFile()), &repeat{b: records}), "x", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkAllocations(t, "fragments", src)
+}
+
 func BenchmarkReadFragments(b *testing.B) {
 	long := tcpSeg("", string(make([]byte, 1200)))
 	file := pcapHeader(le, 0xa1b23c4d, 1)

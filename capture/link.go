@@ -159,7 +159,7 @@ func (f *frame) short(n int, malformed Reason) Reason {
 // between the two.
 func (f *frame) cut(n int) {
 	const leastSnap, snapStep = 96, 32
-	n += f.size - len(f.data) + maxTCPHeaderLen
+	n += max(f.size-len(f.data), 0) + maxTCPHeaderLen // a joined datagram may have more than its last frame
 	f.snapNeeded = max(leastSnap, uint32(n+snapStep-1)&^(snapStep-1))
 }
 

@@ -74,14 +74,17 @@ func (g *fragments) settle(r Reason, p *Packet, st *Stats, now int64) bool {
 		switch {
 		case r == SkippedJoined:
 			t.frames++
-			if g.alone {
+			if g.first && g.alone == delivered {
 				ready = g.queue(p, t, st)
+			} else if g.first {
+				t.why = g.alone
 			}
-		case t.state == contradicts:
+		case r == SkippedBadFragment:
+			t.state = contradicts
 			g.recount(t, r, st)
 		}
 	}
-	g.alone = false
+	g.first = false
 	for g.oldest != nil && (now-g.oldest.first > fragmentsLast || g.n > maxDatagrams) {
 		g.giveUp(g.oldest, st)
 	}
@@ -167,6 +170,10 @@ func (g *fragments) giveUp(t *datagram, st *Stats) {
 // next fills p with the next packet that has waited, and reports whether there
 // is one. At the capture's end nothing waits longer.
 func (g *fragments) next(p *Packet, end bool, st *Stats) bool {
+	for _, t := range g.completed { // by a frame in which the input ended
+		g.handOn(t, st)
+	}
+	g.completed = g.completed[:0]
 	for end && g.oldest != nil {
 		g.giveUp(g.oldest, st)
 	}
