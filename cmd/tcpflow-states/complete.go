@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/manual"
 )
 
 // completions are the names that a shell offers for a flag.
@@ -30,6 +32,15 @@ func statePatterns() (list []string) {
 	return list
 }
 
+// described is a name with what the manual says of it, as a shell shows it
+// beside the name.
+func described(name string) string {
+	if found := manual.Lookup(name); found != nil {
+		return cobra.CompletionWithDesc(name, found[0].Brief())
+	}
+	return name
+}
+
 // completeFlags offers the names for each flag of cmd that takes some.
 func completeFlags(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -45,7 +56,7 @@ func completeFlags(cmd *cobra.Command) {
 			before := typed[:strings.LastIndex(typed, ",")+1]
 			var list []string
 			for _, n := range names() {
-				list = append(list, before+n)
+				list = append(list, before+described(n))
 			}
 			return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		}

@@ -24,7 +24,11 @@ it lists all there are. docs/findings.md and docs/states.md are the same texts.`
   tcpflow-states explain inferred`,
 		RunE: func(_ *cobra.Command, args []string) error { return explain(strings.Join(args, " ")) },
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return manual.Names(), cobra.ShellCompDirectiveNoFileComp
+			var list []string
+			for _, name := range manual.Names() {
+				list = append(list, described(name))
+			}
+			return list, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 }
