@@ -179,7 +179,8 @@ func (d *decoder) fragment(f *frame, p *Packet) Reason {
 	case t.whole():
 		return g.complete(t, f, p)
 	case q.offset == 0 && !t.waits && t.why == delivered:
-		return d.firstFragment(t, f, p)
+		f.lone = true
+		return f.loneFragment(p)
 	}
 	return SkippedJoined
 }
@@ -204,28 +205,15 @@ func (f *frame) loneFragment(p *Packet) Reason {
 	return f.transport(f.part.proto, p, f.part.v6)
 }
 
-// firstFragment decodes the first fragment of a datagram that is not complete:
-// that is what will be delivered if it never is.
-func (d *decoder) firstFragment(t *datagram, f *frame, p *Packet) Reason {
-	g := d.frags
-	f.lone = true
-	reason := fragmented
-	for reason == fragmented {
-		reason = f.loneFragment(p)
-	}
-	switch reason {
-	case encapsulated:
-		f.headers = 0
-		reason = d.network(f, p, f.inner)
-	case delivered:
-		d.place(f, p)
-	}
+// firstFragment takes what has come of the first fragment of a datagram that is
+// not complete: that is what will be delivered if it never is.
+func (g *fragments) firstFragment(f *frame, alone Reason) Reason {
 	f.lone = false
-	if reason == delivered && g.noneLater {
-		t.state = handedOn
+	if alone == delivered && g.noneLater {
+		g.current.state = handedOn
 		return delivered
 	}
-	g.first, g.alone = true, reason
+	g.first, g.alone = true, alone
 	return SkippedJoined
 }
 

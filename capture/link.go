@@ -117,15 +117,15 @@ type frame struct {
 	v6      bool   // the last IP header was IPv6, set where more than TCP follows it
 	headers uint8  // read since the frame's beginning or the last IP header
 	tunnels uint8  // entered
+	verify  bool   // Options.VerifyChecksums
+	lone    bool   // a first fragment is decoded for itself, and so are those in it
 	ifName  []byte // the interface as a header of the frame names it
 
 	part       part   // where the IP layer has stopped: see fragmented
-	snapNeeded uint32 // of one that is SkippedCut
+	snapNeeded uint32 // of a frame that is SkippedCut
 
-	lone bool // no fragments are put together
-
-	verify   bool      // Options.VerifyChecksums; of what follows nothing is set without it
-	rerouted bool      // the last IP header's addresses may not be those of the segment's ends
+	// For badSegment, and not set where nothing is verified.
+	rerouted bool      // the addresses of the last IP header may not be those of the segment's ends
 	whole    *datagram // the frame goes on as this, all of which was captured
 }
 
@@ -180,15 +180,6 @@ func (d *decoder) decode(f *frame, p *Packet) Reason {
 		return SkippedLinkType
 	}
 	next, reason := f.port.link.decode(f)
-	if reason != delivered {
-		return reason
-	}
-	return d.network(f, p, next)
-}
-
-// network decodes what the header before next has left.
-func (d *decoder) network(f *frame, p *Packet, next layer) Reason {
-	reason := delivered
 	for reason == delivered {
 		if next != etherIPv4 && next != etherIPv6 {
 			next, reason = f.shim(next)
@@ -208,11 +199,13 @@ func (d *decoder) network(f *frame, p *Packet, next layer) Reason {
 		next, reason = f.inner, delivered
 		f.headers = 0
 	}
-	if reason != delivered {
-		return reason
+	if reason == delivered {
+		d.place(f, p)
 	}
-	d.place(f, p)
-	return delivered
+	if f.lone {
+		return d.frags.firstFragment(f, reason)
+	}
+	return reason
 }
 
 // name takes the interface that a header of the frame has named.
