@@ -28,16 +28,27 @@ type Endpoint struct {
 	proven      State
 	provenBasis Basis
 	provenSince int64
-	inbox       []input
 
 	timeWait int64 // when 2 MSL last began; 0: with Since
 	base     Seq   // what relative numbers count from
 	hasBase  bool
 	ackAtFIN Seq // what it had acknowledged when it sent its FIN
 
-	trouble *trouble // nil: it has had none
 	sender
 	receiver
+
+	// What is above holds no pointer: see dormant.go.
+	inbox []input
+	endpointRefs
+}
+
+// endpointRefs is what few sides have.
+type endpointRefs struct {
+	spans   spanSet
+	trouble *trouble    // nil: it has had none
+	big     *bigSegment // nil: none was sent again before one had passed
+	stalls  *stalls     // nil: it has never closed its window
+	odd     *oddWindows // nil: nothing odd about its windows
 }
 
 // sender is what the tap has seen a side send. Everything in [isn, contig) has
@@ -47,7 +58,6 @@ type sender struct {
 	isn, nxt, contig Seq
 	started          bool // nxt and contig mean something
 	hasISN           bool
-	spans            spanSet
 	gap              span // acknowledged last without having gone past
 
 	fin       Seq  // number of its FIN
@@ -79,8 +89,7 @@ type sender struct {
 	// fullFrom went before full.
 	full     Seq
 	fullFrom uint32
-	big      *bigSegment // nil: none was sent again before one had passed
-	lostHead bool        // a small segment was, as the next that its peer waited for
+	lostHead bool // a small segment was, as the next that its peer waited for
 }
 
 // receiver is what a side has told of its receiving half.
@@ -91,14 +100,12 @@ type receiver struct {
 	maxWindow  uint32 // highest so far, scaled
 	shift      uint8
 	shiftKnown bool
-	scaleUsed  bool        // its peer has sent what fits only a scaled window
-	hasEdge    bool        // edge means something
-	edge       Seq         // right edge of its window: SND.UNA+SND.WND of its peer
-	edgeBefore Seq         // and as another of its segments bore it out
-	idle       uint8       // length of the exchange of idle ACKs that its last segment is part of; 0: of none
-	stalls     *stalls     // nil: it has never closed its window
-	odd        *oddWindows // nil: nothing odd about its windows
-	badSYNACK  Seq         // ACK of a SYN+ACK to it that acknowledged no SYN of its own
+	scaleUsed  bool  // its peer has sent what fits only a scaled window
+	hasEdge    bool  // edge means something
+	edge       Seq   // right edge of its window: SND.UNA+SND.WND of its peer
+	edgeBefore Seq   // and as another of its segments bore it out
+	idle       uint8 // length of the exchange of idle ACKs that its last segment is part of; 0: of none
+	badSYNACK  Seq   // ACK of a SYN+ACK to it that acknowledged no SYN of its own
 	hasBad     bool
 	provokedAt int64 // when a RST or SYN reached it that asks for a challenge ACK; 0: none waits
 
@@ -110,7 +117,7 @@ type receiver struct {
 	// Segments that obliged it to answer, since it last spoke.
 	obliging   int
 	obligingAt int64
-	broken     [NumEvents]int // how often it has belied a promise of that kind
+	broken     [NumEvents]uint16 // how often it has belied a promise of that kind
 }
 
 // resends remembers when a side last repeated a control segment, to know when

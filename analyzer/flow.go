@@ -41,8 +41,8 @@ type Transition struct {
 	// An inferred transition becomes confirmed, or withdrawn.
 	ConfirmedAt    int64
 	ConfirmedFrame uint64 // 0: not confirmed
-	Withdrawn      string // why it was taken back; empty: it was not
 	WithdrawnFrame uint64
+	Withdrawn      string // why it was taken back; empty: it was not
 }
 
 // Certain reports whether the side's own segments prove the transition.
@@ -187,8 +187,8 @@ func (f *Flow) Server() Side { return f.Client.Peer() }
 // A Flow passed to a callback is valid during the call only; its memory is
 // used again.
 type Flow struct {
-	Number     int // in the order of the flows' first frames, from 0
 	Key        Key
+	Number     int    // in the order of the flows' first frames, from 0
 	Link       uint32 // Segment.Link of the first frame
 	Client     Side
 	Guessed    bool // who is the client is a guess: no SYN was captured
@@ -199,16 +199,19 @@ type Flow struct {
 	Frames                uint64
 	Now                   int64 // the capture's clock when the flow was handed on
 
+	Handshake Handshake
+	Close     Close
+	Unreached Unreachable // the last ICMP error that quoted it; Frame 0: none did
+	Forgotten int         // withdrawn transitions dropped from a record grown too long
+	tracked
+
+	// What is above holds no pointer: see dormant.go.
 	Sides       [2]Endpoint
 	Transitions []Transition
-	Forgotten   int // withdrawn transitions dropped from a record grown too long
-	Handshake   Handshake
-	Close       Close
-	Findings    []Finding
 	Remarks     []Remark
-	Unreached   Unreachable // the last ICMP error that quoted it; Frame 0: none did
-
-	tracked
+	Findings    []Finding
+	flowRefs
+	place
 }
 
 // InState returns for how long a side has been in its state when the flow was

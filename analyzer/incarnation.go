@@ -76,12 +76,12 @@ func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 		}
 	}
 	t.room()
-	f = t.flows[k] // unless it had to go
+	f = t.find(&k) // unless it had to go
 	g := t.open(k, s, x)
 	if f == nil {
 		return g
 	}
-	g.older = f
+	g.older, g.paired, f.paired = f, true, true
 	g.candidate = !f.over()
 	g.reuseOf, g.reuseAge = f.lastChange(), x.Time
 	if g.candidate {
@@ -109,8 +109,9 @@ func (f *Flow) refuted() bool {
 // dissolve gives the SYN of a refuted candidate to the flow that it came upon.
 func (t *Tracker) dissolve(f *Flow) {
 	old := f.older
-	t.flows[f.Key] = old
-	t.lists[f.list].remove(f)
+	old.paired = false
+	t.index.put(t, &f.Key, old.id)
+	t.unlist(f.id)
 	for s := range Side(2) {
 		if n := f.Sides[s].Counters; n.SYN > 0 {
 			old.remark(FactSYNInWindow, s, f.Start, f.FirstFrame)
@@ -122,8 +123,7 @@ func (t *Tracker) dissolve(f *Flow) {
 	if f.Number == t.number-1 {
 		t.number--
 	}
-	f.reset()
-	t.free = append(t.free, f)
+	t.drop(f)
 }
 
 // belongsToOld notes that side s goes on with the old flow of a candidate's

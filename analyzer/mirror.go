@@ -17,10 +17,10 @@ func (t *Tracker) mirrored(k Key, s Side, x *Segment) *Flow {
 		return nil
 	}
 	if to, known := t.mirrors[k]; known {
-		return t.flows[to]
+		return t.find(&to)
 	}
 	for _, of := range t.elsewhere(k) {
-		f := t.flows[of]
+		f := t.find(&of)
 		if f == nil || of == k || !f.Sides[s].copies.has(x) {
 			continue
 		}

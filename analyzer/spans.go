@@ -81,7 +81,7 @@ func minSeq(a, b Seq) Seq {
 
 // cover notes that [from, to) went past the tap and returns how many of its
 // octets are new.
-func (s *sender) cover(from, to Seq) (fresh uint32) {
+func (s *Endpoint) cover(from, to Seq) (fresh uint32) {
 	if s.nxt.Less(to) {
 		s.nxt = to
 	}
@@ -104,7 +104,7 @@ func (s *sender) cover(from, to Seq) (fresh uint32) {
 
 // ackedTo notes that the peer acknowledged everything below ack and returns
 // how many octets of that the tap never saw.
-func (s *sender) ackedTo(ack Seq) (unseen uint32) {
+func (s *Endpoint) ackedTo(ack Seq) (unseen uint32) {
 	if ack.LessEq(s.contig) {
 		return 0
 	}

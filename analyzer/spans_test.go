@@ -30,7 +30,7 @@ func TestCover(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		start := Seq(0) - Seq(r.Uint32N(200))
-		s := sender{started: true, nxt: start, contig: start}
+		s := Endpoint{sender: sender{started: true, nxt: start, contig: start}}
 		model := octets{}
 		for range 60 {
 			from := start.Add(r.Uint32N(8) * 25)
@@ -51,7 +51,7 @@ func TestAckedTo(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		start := Seq(0) - Seq(r.Uint32N(200))
-		s := sender{started: true, nxt: start, contig: start}
+		s := Endpoint{sender: sender{started: true, nxt: start, contig: start}}
 		model := octets{}
 		for range 6 {
 			from := start.Add(r.Uint32N(200))
@@ -97,7 +97,7 @@ func TestSpansStayApart(t *testing.T) {
 // With more holes than are kept, nothing is called lost that may have gone past,
 // until the holes are filled.
 func TestTooManySpans(t *testing.T) {
-	s := sender{started: true}
+	s := Endpoint{sender: sender{started: true}}
 	for i := range uint32(2 * maxSpans) {
 		s.cover(Seq(100*i+50), Seq(100*i+100))
 	}

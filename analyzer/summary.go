@@ -2,9 +2,6 @@ package analyzer
 
 // tracked is what only the tracker needs of a flow.
 type tracked struct {
-	limits  *Limits  // of the tracker
-	profile *Profile // of the tracker
-
 	synAt, synackAt, establishedAt    int64
 	askedAt                           int64 // time of the last SYN that no SYN+ACK has come after; 0: none
 	serverHalf                        int64 // from a SYN to the first SYN+ACK after it, the latest such
@@ -13,21 +10,21 @@ type tracked struct {
 	talker                            Side // 1 + the side whose payload came last; 0: nobody's yet
 	fastOpen                          bool // data of the SYN was accepted
 	synData                           uint32
-	idle                              *idle // nil: it has never been silent for idleAfter
 	probe                             Flags // of the first segment, when it had none of ACK, SYN and RST
 	resets                            [2]resetMarks
 
-	mirrors           []Key // on other paths, that repeat its segments
-	older             *Flow // the flow before it on the pair, while both may have segments
-	candidate         bool  // its SYN came while older lived, and is not answered
-	challenged        bool  // older goes on all the same
-	denied            bool  // and so does the side that the SYN names
-	reuse             bool  // its first segment reuses a pair
+	candidate         bool // its SYN came while older lived, and is not answered
+	challenged        bool // older goes on all the same
+	denied            bool // and so does the side that the SYN names
+	reuse             bool // its first segment reuses a pair
 	reuseOf, reuseAge int64
+}
 
-	before, after *Flow // in its list
-	list          uint8
-	queued        int64
+// flowRefs is what few flows have.
+type flowRefs struct {
+	idle    *idle // nil: it has never been silent for idleAfter
+	mirrors []Key // on other paths, that repeat its segments
+	older   *Flow // the flow before it on the pair, while both may have segments
 }
 
 // summarise fills in what is known only when a flow ends.

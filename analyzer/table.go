@@ -12,9 +12,111 @@ const (
 )
 
 type list struct {
-	front, back *Flow
+	front, back uint32 // ids
 	len         int
 	limit       int64 // ns; 0: never
+}
+
+// A flow that is held has an id, by which the index, the lists and other flows'
+// places know it whether it is awake, a Flow to work with, or dormant.
+type entry struct {
+	queued        int64  // when it was put into its list
+	before, after uint32 // in its list; of an id that is free, after is the next such
+	where         uint32 // the place among those awake, or the piece of the arena
+	list          uint8
+	dormant       bool
+}
+
+// place is what a flow that is awake has besides.
+type place struct {
+	id      uint32
+	turn    uint64 // the tracker's, when it was last asked for
+	recent  bool   // it was asked for since the hand came by
+	paired  bool   // two flows share its pair: it stays awake
+	limits  *Limits
+	profile *Profile
+}
+
+// entriesChunk is how many entries are allocated at once, so that the table
+// grows without moving.
+const entriesChunk = 1 << 12
+
+func (t *Tracker) entry(id uint32) *entry { return &t.entries[id/entriesChunk][id%entriesChunk] }
+
+// newID takes an id that is free.
+func (t *Tracker) newID() uint32 {
+	if id := t.freeID; id != 0 {
+		t.freeID = t.entry(id).after
+		return id
+	}
+	t.lastID++
+	if int(t.lastID/entriesChunk) == len(t.entries) {
+		t.entries = append(t.entries, new([entriesChunk]entry))
+	}
+	return t.lastID
+}
+
+// DefaultAwake is how many flows are ready to be worked with at once. Their
+// memory is that of some ten megabytes; a flow that rests takes a fifth.
+const DefaultAwake = 1 << 13
+
+// get returns a flow that is held. It is valid until the tracker's next turn.
+func (t *Tracker) get(id uint32) *Flow {
+	e := t.entry(id)
+	if e.dormant {
+		at := t.makePlace()
+		f := t.awake[at]
+		f.id = id
+		t.wake(e, f)
+		e.where, e.dormant = at, false
+	}
+	f := t.awake[e.where]
+	f.turn, f.recent = t.turn, true
+	return f
+}
+
+// find returns the flow of a key, nil when there is none.
+func (t *Tracker) find(k *Key) *Flow {
+	if id := t.index.get(t, k); id != 0 {
+		return t.get(id)
+	}
+	return nil
+}
+
+// makePlace returns a place for one more flow that is awake; the flow there is
+// empty. When there is none, one that was not asked for lately goes to sleep:
+// the hand goes round, and passes over those that were since it last came by.
+func (t *Tracker) makePlace() uint32 {
+	if n := len(t.free); n > 0 {
+		at := t.free[n-1]
+		t.free = t.free[:n-1]
+		return at
+	}
+	if len(t.awake) >= t.cfg.Awake {
+		for range 2 * len(t.awake) {
+			t.clock = (t.clock + 1) % len(t.awake)
+			f := t.awake[t.clock]
+			switch {
+			case f.turn == t.turn || f.paired:
+			case f.recent:
+				f.recent = false
+			default:
+				t.sleep(f)
+				return uint32(t.clock)
+			}
+		}
+	}
+	t.awake = append(t.awake, &Flow{place: place{limits: t.cfg.Stuck, profile: t.cfg.Profile}})
+	return uint32(len(t.awake) - 1)
+}
+
+// drop lets go of a flow: nothing knows it any more.
+func (t *Tracker) drop(f *Flow) {
+	e := t.entry(f.id)
+	t.free = append(t.free, e.where)
+	*e = entry{after: t.freeID}
+	t.freeID = f.id
+	f.reset()
 }
 
 // limits sets how long each list lets a flow rest untouched. A closed flow
@@ -25,29 +127,33 @@ func (t *Tracker) limits() {
 	t.lists[listClosed].limit = int64(p.TimeWait + time.Second)
 }
 
-func (l *list) push(f *Flow) {
-	f.before, f.after = l.back, nil
-	if l.back != nil {
-		l.back.after = f
+// push puts a flow at the back of a list.
+func (t *Tracker) push(id uint32, to uint8) {
+	l, e := &t.lists[to], t.entry(id)
+	e.list, e.queued, e.before, e.after = to, t.now, l.back, 0
+	if l.back != 0 {
+		t.entry(l.back).after = id
 	} else {
-		l.front = f
+		l.front = id
 	}
-	l.back = f
+	l.back = id
 	l.len++
 }
 
-func (l *list) remove(f *Flow) {
-	if f.before != nil {
-		f.before.after = f.after
+// unlist takes a flow out of its list.
+func (t *Tracker) unlist(id uint32) {
+	e := t.entry(id)
+	l := &t.lists[e.list]
+	if e.before != 0 {
+		t.entry(e.before).after = e.after
 	} else {
-		l.front = f.after
+		l.front = e.after
 	}
-	if f.after != nil {
-		f.after.before = f.before
+	if e.after != 0 {
+		t.entry(e.after).before = e.before
 	} else {
-		l.back = f.before
+		l.back = e.before
 	}
-	f.before, f.after = nil, nil
 	l.len--
 }
 
@@ -61,12 +167,11 @@ func (t *Tracker) enlist(f *Flow) {
 	case a == SynSent || a == SynReceived || b == SynSent || b == SynReceived:
 		to = listHandshake
 	}
-	if f.list == to && to == listOpen {
+	if t.entry(f.id).list == to && to == listOpen {
 		return
 	}
-	t.lists[f.list].remove(f)
-	f.list, f.queued = to, t.now
-	t.lists[to].push(f)
+	t.unlist(f.id)
+	t.push(f.id, to)
 }
 
 func resting(s State) bool { return gone(s) || s == TimeWait }
@@ -84,19 +189,18 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	}
 	f := t.alloc()
 	f.Key, f.Number, f.ReplacedBy = k, t.number, -1
-	f.limits, f.profile = t.cfg.Stuck, t.cfg.Profile
 	for s := range Side(2) {
 		f.begin(s, Unknown, Assumed, 0)
 	}
 	t.number++
-	f.reuse = t.flows[k] != nil
-	t.flows[k] = f
+	f.reuse = t.index.get(t, &k) != 0
+	t.index.put(t, &k, f.id)
 	t.enterPath(k)
-	f.list, f.queued = listOpen, t.now
 	if x.Flags&(SYN|RST|ACK) == 0 {
-		f.list = listClosed // it opens nothing
+		t.push(f.id, listClosed) // it opens nothing
+	} else {
+		t.push(f.id, listOpen)
 	}
-	t.lists[f.list].push(f)
 	f.Client, f.Guessed = t.guessClient(k, s), true
 	if refusal {
 		f.meetAnswer(s, x)
@@ -116,22 +220,22 @@ func (t *Tracker) held() (n int) {
 func (t *Tracker) room() {
 	for t.held() >= t.cfg.MaxFlows {
 		for i := range t.lists {
-			if f := t.lists[i].front; f != nil {
+			if id := t.lists[i].front; id != 0 {
 				t.totals.Evicted++
-				t.finish(f)
+				t.finish(t.get(id))
 				break
 			}
 		}
 	}
 }
 
+// alloc returns an empty flow with an id.
 func (t *Tracker) alloc() *Flow {
-	if n := len(t.free); n > 0 {
-		f := t.free[n-1]
-		t.free = t.free[:n-1]
-		return f
-	}
-	return new(Flow)
+	at, id := t.makePlace(), t.newID()
+	*t.entry(id) = entry{where: at}
+	f := t.awake[at]
+	f.id, f.turn, f.recent = id, t.turn, true
+	return f
 }
 
 // guessClient says who opened a flow whose SYN may never be seen: not the side
@@ -205,14 +309,14 @@ func (t *Tracker) finish(f *Flow) {
 	if f.older != nil {
 		t.finish(f.older)
 	}
-	if g := t.flows[f.Key]; g != f && g.refuted() {
+	if g := t.find(&f.Key); g != f && g.refuted() {
 		t.dissolve(g)
 	} else if g != f {
-		g.older = nil // the youngest of a pair is always in the table
+		g.older, g.paired = nil, false // the youngest of a pair is always in the index
 	}
-	t.lists[f.list].remove(f)
-	if t.flows[f.Key] == f {
-		delete(t.flows, f.Key)
+	t.unlist(f.id)
+	if t.index.get(t, &f.Key) == f.id {
+		t.index.remove(t, &f.Key)
 		t.leavePath(f)
 	}
 	t.remember(f)
@@ -231,8 +335,7 @@ func (t *Tracker) finish(f *Flow) {
 	if t.cfg.OnFlow != nil {
 		t.cfg.OnFlow(f)
 	}
-	f.reset()
-	t.free = append(t.free, f)
+	t.drop(f)
 }
 
 // remember keeps who listens, for flows that the capture meets midway.
@@ -248,6 +351,7 @@ func (t *Tracker) remember(f *Flow) {
 func (f *Flow) reset() {
 	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
-	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, tracked: tracked{mirrors: mirrors}}
+	place := place{limits: f.limits, profile: f.profile}
+	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, flowRefs: flowRefs{mirrors: mirrors}, place: place}
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
 }

@@ -17,6 +17,10 @@ type Config struct {
 	// it the flow that has waited longest is handed on early: half-open ones
 	// first, then closed ones, then any.
 	MaxFlows int
+	// Awake is how many of them are held ready; the others are packed, to take
+	// less memory, and unpacked when a segment of theirs comes. 0 is
+	// DefaultAwake. Results do not depend on it.
+	Awake int
 	// FirstNumber is the number of the first flow.
 	FirstNumber int
 	// OnFlow is given each flow as it ends; the flows that the capture's end
@@ -63,9 +67,7 @@ type Tracker struct {
 	cfg       Config
 	wants     Facts       // of all detectors
 	ends      []*Detector // those that look at a flow's end
-	flows     map[Key]*Flow
 	lists     [numLists]list
-	free      []*Flow
 	listeners map[listener]struct{}
 	paths     map[Key]uint32 // of the flows on a path: by the pair, the first
 	mirrors   map[Key]Key    // pairs on a path that repeat those of another
@@ -73,6 +75,20 @@ type Tracker struct {
 	number    int
 	totals    Totals
 	step      Step
+
+	// The flows held: see table.go and dormant.go.
+	index   index
+	entries []*[entriesChunk]entry
+	lastID  uint32
+	freeID  uint32
+	awake   []*Flow
+	free    []uint32 // places without a flow
+	clock   int      // goes round the places, and looks who can sleep
+	turn    uint64   // counts the occasions on which flows are asked for
+	arena   arena
+	rests   map[uint32]*rest
+	writer  wordWriter
+	reader  wordReader
 }
 
 // listener is an endpoint that has been seen to accept connections.
@@ -98,9 +114,12 @@ func New(cfg Config) *Tracker {
 	if cfg.Detectors == nil {
 		cfg.Detectors = Detectors
 	}
-	t := &Tracker{cfg: cfg, number: cfg.FirstNumber,
-		flows: make(map[Key]*Flow), listeners: make(map[listener]struct{}),
-		paths: make(map[Key]uint32), mirrors: make(map[Key]Key)}
+	if cfg.Awake <= 0 {
+		cfg.Awake = DefaultAwake
+	}
+	t := &Tracker{cfg: cfg, number: cfg.FirstNumber, listeners: make(map[listener]struct{}),
+		paths: make(map[Key]uint32), mirrors: make(map[Key]Key),
+		index: newIndex(), rests: make(map[uint32]*rest)}
 	for _, d := range cfg.Detectors {
 		t.wants |= d.Wants
 		if d.End != nil {
@@ -149,7 +168,8 @@ func (t *Tracker) Observe(x *Segment) {
 	}
 	t.Advance(x.Time)
 	k, s := KeyOf(x)
-	f := t.flows[k]
+	t.turn++
+	f := t.find(&k)
 	if f == nil {
 		if f = t.mirrored(k, s, x); f != nil {
 			k = f.Key
@@ -188,7 +208,7 @@ func (t *Tracker) after(f *Flow, s Side, x *Segment, facts Facts, before [2]Stat
 	if facts&t.wants != 0 || t.cfg.OnStep != nil {
 		t.hand(f, s, x, facts)
 	}
-	if f.Sides[0].State != before[0] || f.Sides[1].State != before[1] || f.list != listOpen {
+	if f.Sides[0].State != before[0] || f.Sides[1].State != before[1] || t.entry(f.id).list != listOpen {
 		t.enlist(f)
 	}
 }
@@ -243,9 +263,11 @@ func (e *Endpoint) relative(n Seq) uint32 {
 func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
 	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
-	f := t.flows[k]
+	t.turn++
+	f := t.find(&k)
 	if f == nil {
-		f = t.flows[k.plain()] // a router on the way knows no tunnel
+		k = k.plain() // a router on the way knows no tunnel
+		f = t.find(&k)
 	}
 	if f == nil {
 		return
@@ -263,8 +285,9 @@ func (t *Tracker) Advance(now int64) {
 	t.now = now
 	for i := range t.lists {
 		l := &t.lists[i]
-		for l.front != nil && l.limit > 0 && now-l.front.queued > l.limit {
-			t.expire(l.front)
+		for l.front != 0 && l.limit > 0 && now-t.entry(l.front).queued > l.limit {
+			t.turn++
+			t.expire(t.get(l.front))
 		}
 	}
 }
@@ -272,8 +295,8 @@ func (t *Tracker) Advance(now int64) {
 // Close hands on every flow that is still held, by number. The Tracker must
 // not be used afterwards.
 func (t *Tracker) Close() {
-	var refuted, rest []*Flow
-	for _, f := range t.flows {
+	var refuted []*Flow
+	for _, f := range t.awake {
 		if f.refuted() {
 			refuted = append(refuted, f)
 		}
@@ -282,13 +305,19 @@ func (t *Tracker) Close() {
 	for _, f := range refuted {
 		t.dissolve(f)
 	}
+	type numbered struct {
+		number int
+		id     uint32
+	}
+	var rest []numbered
 	for i := range t.lists {
-		for f := t.lists[i].front; f != nil; f = f.after {
-			rest = append(rest, f)
+		for id := t.lists[i].front; id != 0; id = t.entry(id).after {
+			rest = append(rest, numbered{t.numberOf(id), id})
 		}
 	}
-	slices.SortFunc(rest, func(a, b *Flow) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(rest, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
 	for _, f := range rest {
-		t.finish(f)
+		t.turn++
+		t.finish(t.get(f.id))
 	}
 }

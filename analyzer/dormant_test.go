@@ -1,0 +1,133 @@
+package analyzer
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"unsafe"
+)
+
+// The words of a dormant flow are copied without regard to types: a pointer
+// among them would be lost to the garbage collector. What comes behind them
+// must be in rest, or a list that the head counts, or of the place.
+func TestDormantWords(t *testing.T) {
+	for _, c := range []struct {
+		of     reflect.Type
+		octets uintptr
+		behind []string
+	}{
+		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "flowRefs", "place"}},
+		{reflect.TypeFor[Endpoint](), sideBytes, []string{"inbox", "endpointRefs"}},
+		{reflect.TypeFor[Transition](), transBytes, []string{"Withdrawn"}},
+		{reflect.TypeFor[Remark](), unsafe.Sizeof(Remark{}), nil},
+		{reflect.TypeFor[input](), unsafe.Sizeof(input{}), nil},
+	} {
+		var behind []string
+		for i := range c.of.NumField() {
+			f := c.of.Field(i)
+			if f.Offset >= c.octets {
+				behind = append(behind, f.Name)
+			} else if pointers(f.Type) {
+				t.Errorf("%s.%s has pointers", c.of, f.Name)
+			}
+		}
+		if c.octets%8 != 0 || !reflect.DeepEqual(behind, c.behind) {
+			t.Errorf("%s: %d octets of words, then %v, want %v", c.of, c.octets, behind, c.behind)
+		}
+	}
+}
+
+// pointers reports whether a type has pointers in it.
+func pointers(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Array:
+		return pointers(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if pointers(t.Field(i).Type) {
+				return true
+			}
+		}
+		return false
+	}
+	return t.Kind() < reflect.Bool || t.Kind() > reflect.Complex128 || t.Kind() == reflect.Uintptr
+}
+
+// Words of every length, and times, come back as they were, however they are
+// cut into lists.
+func TestWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var w wordWriter
+	var rd wordReader
+	for range 2000 {
+		start := int64(1763683200e9) + r.Int64N(1e15)
+		if r.IntN(10) == 0 {
+			start = r.Int64N(2e12) // a capture of the first minutes of 1970
+		}
+		want := make([]uint64, r.IntN(300))
+		for i := range want {
+			switch r.IntN(4) {
+			case 1:
+				want[i] = uint64(start + r.Int64N(1e13) - 5e12)
+			case 2:
+				want[i] = r.Uint64() >> r.IntN(64)
+			case 3:
+				want[i] = ^uint64(r.IntN(3))
+			}
+		}
+		w.begin(start)
+		for rest := want; len(rest) > 0; {
+			n := r.IntN(len(rest) + 1)
+			w.put(rest[:n])
+			rest = rest[n:]
+		}
+		got := make([]uint64, len(want))
+		rd.begin(bytes.Clone(w.end()), w.epoch)
+		for rest := got; len(rest) > 0; {
+			n := r.IntN(len(rest) + 1)
+			rd.get(rest[:n])
+			rest = rest[n:]
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("start %d:\n got %x\nwant %x", start, got, want)
+		}
+	}
+}
+
+// Pieces do not overlap, and those given back are used again.
+func TestArena(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	var a arena
+	type held struct {
+		ref  uint32
+		n    int
+		fill byte
+	}
+	var all []held
+	for i := range 20000 {
+		if len(all) > 0 && (len(all) > 1000 || r.IntN(3) == 0) {
+			k := r.IntN(len(all))
+			h := all[k]
+			for _, b := range a.at(h.ref, h.n) {
+				if b != h.fill {
+					t.Fatalf("piece %d of %d octets was written over", h.ref, h.n)
+				}
+			}
+			a.give(h.ref, h.n)
+			all[k] = all[len(all)-1]
+			all = all[:len(all)-1]
+			continue
+		}
+		h := held{n: 1 + r.IntN(2000), fill: byte(i)}
+		var piece []byte
+		h.ref, piece = a.take(h.n)
+		for j := range piece {
+			piece[j] = h.fill
+		}
+		all = append(all, h)
+	}
+	if len(a.slabs) > 3 {
+		t.Errorf("%d slabs for at most 1000 pieces of 1000 octets", len(a.slabs))
+	}
+}
