@@ -165,7 +165,9 @@ func (f *Flow) restore(r *rest) {
 	}
 }
 
-func (r *flowRefs) none() bool { return r.idle == nil && len(r.mirrors) == 0 && r.older == nil }
+func (r *flowRefs) none() bool {
+	return r.idle == nil && len(r.mirrors) == 0 && r.older == nil && r.zeek == nil
+}
 
 func (r *endpointRefs) none() bool {
 	return len(r.spans.s) == 0 && r.trouble == nil && r.big == nil && r.stalls == nil && r.odd == nil

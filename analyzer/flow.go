@@ -210,6 +210,7 @@ type Flow struct {
 	Transitions []Transition
 	Remarks     []Remark
 	Findings    []Finding
+	Zeek        Zeek // what Zeek says of it; with Config.Peers
 	flowRefs
 	place
 }

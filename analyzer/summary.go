@@ -25,12 +25,24 @@ type flowRefs struct {
 	idle    *idle // nil: it has never been silent for idleAfter
 	mirrors []Key // on other paths, that repeat its segments
 	older   *Flow // the flow before it on the pair, while both may have segments
+	zeek    *zeek // nil without Config.Peers
 }
 
 // summarise fills in what is known only when a flow ends.
 func (f *Flow) summarise() {
 	f.summariseHandshake()
 	f.summariseClose()
+	if f.zeek != nil {
+		f.Zeek = f.zeek.result()
+	}
+}
+
+// peersTake lets a segment act on what other tools have of the flow.
+func (f *Flow) peersTake(s Side, x *Segment) {
+	if f.zeek == nil {
+		f.zeek = new(zeek)
+	}
+	f.zeek.take(s, x)
 }
 
 func (f *Flow) summariseHandshake() {

@@ -352,6 +352,7 @@ func (f *Flow) reset() {
 	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
 	place := place{limits: f.limits, profile: f.profile}
-	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, flowRefs: flowRefs{mirrors: mirrors}, place: place}
+	f.zeek.reset()
+	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, flowRefs: flowRefs{mirrors: mirrors, zeek: f.zeek}, place: place}
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
 }
