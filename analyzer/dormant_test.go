@@ -54,8 +54,8 @@ func pointers(t reflect.Type) bool {
 	return t.Kind() < reflect.Bool || t.Kind() > reflect.Complex128 || t.Kind() == reflect.Uintptr
 }
 
-// Words of every length, and times, come back as they were, however they are
-// cut into lists.
+// Words of every length, and times, come back as they were, whatever the
+// lists are.
 func TestWords(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var w wordWriter
@@ -77,17 +77,22 @@ func TestWords(t *testing.T) {
 			}
 		}
 		w.begin(start)
-		for rest := want; len(rest) > 0; {
-			n := r.IntN(len(rest) + 1)
-			w.put(rest[:n])
-			rest = rest[n:]
+		var cuts []int
+		for at := 0; at < len(want); {
+			at += r.IntN(len(want) - at + 1)
+			cuts = append(cuts, at)
+		}
+		from := 0
+		for _, to := range cuts {
+			w.put(want[from:to])
+			from = to
 		}
 		got := make([]uint64, len(want))
 		rd.begin(bytes.Clone(w.end()), w.epoch)
-		for rest := got; len(rest) > 0; {
-			n := r.IntN(len(rest) + 1)
-			rd.get(rest[:n])
-			rest = rest[n:]
+		from = 0
+		for _, to := range cuts {
+			rd.get(got[from:to])
+			from = to
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("start %d:\n got %x\nwant %x", start, got, want)
