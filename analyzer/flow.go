@@ -206,6 +206,7 @@ type Flow struct {
 	Close       Close
 	Findings    []Finding
 	Remarks     []Remark
+	Zeek        Zeek        // what Zeek says of it; with Config.Peers
 	Unreached   Unreachable // the last ICMP error that quoted it; Frame 0: none did
 
 	tracked

@@ -81,6 +81,9 @@ func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 	if f == nil {
 		return g
 	}
+	if f.zeek != nil {
+		f.zeek.take(s, x) // to Zeek, its record ends here
+	}
 	g.older = f
 	g.candidate = !f.over()
 	g.reuseOf, g.reuseAge = f.lastChange(), x.Time

@@ -61,6 +61,7 @@ type result struct {
 	final    []string
 	findings []string
 	evidence []string
+	zeek     []string
 	history  map[string]string
 	broken   []string // believed histories that Figure 5 does not allow
 }
@@ -77,6 +78,7 @@ func run(s *script.Script, v script.Variant) *result {
 	}
 	rollup := analyzer.NewRollup(nil)
 	cfg := s.Config()
+	cfg.Peers = len(s.Zeek) > 0
 	cfg.OnStep = func(st *analyzer.Step) {
 		last = marked(st.Flow.Number, st.State[side(0)], st.Basis[side(0)], st.State[side(1)], st.Basis[side(1)])
 		facts = strings.Join(st.Facts.Names(), ", ")
@@ -105,6 +107,7 @@ func run(s *script.Script, v script.Variant) *result {
 func (r *result) flow(f *analyzer.Flow, side func(int) analyzer.Side) {
 	a, b := side(0), side(1)
 	r.final = append(r.final, marked(f.Number, f.Sides[a].State, f.Sides[a].Basis, f.Sides[b].State, f.Sides[b].Basis))
+	r.zeek = append(r.zeek, flowMark(f.Number)+f.Zeek.ConnState+" "+f.Zeek.History)
 	for i := range f.Findings {
 		n := &f.Findings[i]
 		who := "-"
@@ -196,6 +199,7 @@ func compare(s *script.Script, file string, r *result) string {
 	bad = compareStates(s, file, r, &out) || bad
 	bad = compareFinal(s, file, r, &out) || bad
 	bad = compareFindings(s, file, r, &out) || bad
+	bad = compareZeek(s, file, r, &out) || bad
 	for who, want := range s.History {
 		if got := r.history[who]; got != want.Text {
 			bad = true
@@ -235,6 +239,16 @@ func compareStates(s *script.Script, file string, r *result, out *strings.Builde
 			fmt.Fprintf(out, "! %s:%-4d %-52s %s   (facts: %s)\n", file, s.States[i].Line, "want", s.States[i].Text, facts)
 		}
 		i++
+	}
+	return bad
+}
+
+func compareZeek(s *script.Script, file string, r *result, out *strings.Builder) (bad bool) {
+	for _, w := range s.Zeek {
+		if !slices.Contains(r.zeek, squeeze(w.Text)) {
+			bad = true
+			fmt.Fprintf(out, "! %s:%d: zeek\n  want %s\n  got  %s\n", file, w.Line, w.Text, strings.Join(r.zeek, "\n       "))
+		}
 	}
 	return bad
 }

@@ -17,6 +17,7 @@ type tracked struct {
 	probe                             Flags // of the first segment, when it had none of ACK, SYN and RST
 	resets                            [2]resetMarks
 
+	zeek              *zeek // nil without Config.Peers
 	mirrors           []Key // on other paths, that repeat its segments
 	older             *Flow // the flow before it on the pair, while both may have segments
 	candidate         bool  // its SYN came while older lived, and is not answered
@@ -34,6 +35,17 @@ type tracked struct {
 func (f *Flow) summarise() {
 	f.summariseHandshake()
 	f.summariseClose()
+	if f.zeek != nil {
+		f.Zeek = f.zeek.result()
+	}
+}
+
+// peersTake lets a segment act on what other tools have of the flow.
+func (f *Flow) peersTake(s Side, x *Segment) {
+	if f.zeek == nil {
+		f.zeek = new(zeek)
+	}
+	f.zeek.take(s, x)
 }
 
 func (f *Flow) summariseHandshake() {

@@ -248,6 +248,7 @@ func (t *Tracker) remember(f *Flow) {
 func (f *Flow) reset() {
 	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
-	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, tracked: tracked{mirrors: mirrors}}
+	f.zeek.reset()
+	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, tracked: tracked{mirrors: mirrors, zeek: f.zeek}}
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
 }

@@ -17,6 +17,9 @@ type Config struct {
 	// it the flow that has waited longest is handed on early: half-open ones
 	// first, then closed ones, then any.
 	MaxFlows int
+	// Peers asks for what other tools say of each flow: Flow.Zeek. It costs
+	// time and memory for each flow.
+	Peers bool
 	// FirstNumber is the number of the first flow.
 	FirstNumber int
 	// OnFlow is given each flow as it ends; the flows that the capture's end
@@ -163,6 +166,9 @@ func (t *Tracker) Observe(x *Segment) {
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.note(s, x)
+	if t.cfg.Peers {
+		f.peersTake(s, x)
+	}
 	facts := f.take(s, x)
 	if k.self() {
 		f.take(s.Peer(), x)

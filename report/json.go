@@ -196,7 +196,18 @@ func appendFlow(b []byte, f *analyzer.Flow, o Origin) []byte {
 	b = appendClose(b, f)
 	b = appendCounters(append(b, `,"counters":{"client":`...), &f.Sides[client].Counters)
 	b = appendCounters(append(b, `,"server":`...), &f.Sides[server].Counters)
-	return append(appendFindings(append(b, '}'), f), '}')
+	b = appendFindings(append(b, '}'), f)
+	return append(appendPeers(b, f), '}')
+}
+
+// appendPeers writes what other tools say of the flow, where they were asked.
+func appendPeers(b []byte, f *analyzer.Flow) []byte {
+	if f.Zeek.ConnState == "" {
+		return b
+	}
+	b = append(append(b, `,"zeek":{"conn_state":"`...), f.Zeek.ConnState...)
+	b = append(append(b, `","history":"`...), f.Zeek.History...)
+	return append(b, `"}`...)
 }
 
 func appendCount(b []byte, name string, n uint64) []byte {

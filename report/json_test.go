@@ -57,6 +57,9 @@ func toRecord(f *analyzer.Flow, o Origin) *Flow {
 	for i := range f.Findings {
 		rec.Findings = append(rec.Findings, toFinding(f, &f.Findings[i]))
 	}
+	if f.Zeek.ConnState != "" {
+		rec.Zeek = &Zeek{f.Zeek.ConnState, f.Zeek.History}
+	}
 	return rec
 }
 

@@ -31,6 +31,13 @@ type Flow struct {
 	Close        Close        `json:"close" doc:"how far the closing went"`
 	Counters     BothCounters `json:"counters" doc:"what each side sent"`
 	Findings     []Finding    `json:"findings" doc:"what is wrong, or worth knowing"`
+	Zeek         *Zeek        `json:"zeek,omitempty" doc:"what Zeek's conn.log says of the flow: docs/compatibility.md"`
+}
+
+// Zeek is what Zeek says of a flow.
+type Zeek struct {
+	ConnState string `json:"conn_state" enum:"S0,S1,SF,REJ,S2,S3,RSTO,RSTR,RSTOS0,RSTRH,SH,SHR,OTH" doc:"conn_state"`
+	History   string `json:"history" doc:"history"`
 }
 
 // Peer is one side's address.

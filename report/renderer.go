@@ -40,14 +40,16 @@ type Format struct {
 	Name string
 	Doc  string // one line
 	New  func(w io.Writer, m *Meta, o Options) Renderer
+	// Peers says that it prints what other tools say: analyzer.Config.Peers.
+	Peers bool
 }
 
 // Formats is the list of all formats; the first is the default.
 var Formats = []*Format{
-	{"table", "what a person reads in ten seconds: totals, findings, flows", newTable},
-	{"wide", "the same with every column, whatever the width", newWide},
-	{"json", "one object: meta, flows by number, summary (docs/schema.json)", newJSON},
-	{"ndjson", "one object a line: meta, each flow as it ends, summary", newNDJSON},
+	{"table", "what a person reads in ten seconds: totals, findings, flows", newTable, false},
+	{"wide", "the same with every column, whatever the width", newWide, false},
+	{"json", "one object: meta, flows by number, summary (docs/schema.json)", newJSON, true},
+	{"ndjson", "one object a line: meta, each flow as it ends, summary", newNDJSON, true},
 }
 
 // FormatNamed returns the format of that name.

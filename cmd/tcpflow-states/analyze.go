@@ -194,7 +194,7 @@ func (a *analysis) tracker(src capture.Source) *analyzer.Tracker {
 	a.src = src
 	cfg := a.o.config()
 	cfg.FirstNumber = a.numbers
-	cfg.OnFlow = a.flow
+	cfg.OnFlow, cfg.Peers = a.flow, a.o.format.Peers
 	return analyzer.New(cfg)
 }
 

@@ -32,7 +32,7 @@ func OursOf(src capture.Source) ([]Flow, error) {
 	format, _ := report.FormatNamed("ndjson")
 	r := format.New(&out, &report.Meta{Type: "meta", Schema: report.Schema}, report.Options{All: true})
 	var wrong error
-	tr := analyzer.New(analyzer.Config{OnFlow: func(f *analyzer.Flow) { wrong = errors.Join(wrong, r.Flow(f)) }})
+	tr := analyzer.New(analyzer.Config{Peers: true, OnFlow: func(f *analyzer.Flow) { wrong = errors.Join(wrong, r.Flow(f)) }})
 	var p capture.Packet
 	for {
 		err := src.Next(&p)

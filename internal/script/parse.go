@@ -78,7 +78,7 @@ func (s *Script) check() error {
 		return fmt.Errorf("no segments")
 	case len(s.States) != 0 && len(s.States) != segments:
 		return fmt.Errorf("%d segments and %d lines of states", segments, len(s.States))
-	case len(s.States)+len(s.Final)+len(s.History)+len(s.Over) == 0 && !s.Asked:
+	case len(s.States)+len(s.Final)+len(s.History)+len(s.Zeek)+len(s.Over) == 0 && !s.Asked:
 		return fmt.Errorf("expects nothing")
 	}
 	return nil
@@ -92,6 +92,8 @@ func (s *Script) parseWant(section string, w Want) error {
 		s.Final = append(s.Final, w)
 	case "findings":
 		s.Findings = append(s.Findings, w)
+	case "zeek":
+		s.Zeek = append(s.Zeek, w)
 	case "history":
 		old := s.History[arg]
 		s.History[arg] = Want{squeeze(old.Text + " " + w.Text), w.Line}

@@ -22,6 +22,7 @@ type Script struct {
 	Final    []Want
 	Findings []Want
 	Asked    bool
+	Zeek     []Want // conn_state and history of each flow
 	History  map[string]Want
 
 	// What it takes to write the script as a capture (internal/oddity): the
