@@ -127,6 +127,10 @@ func TestCompare(t *testing.T) {
 		{"no numbers are printed", streams, []Flow{flow(0, 1, a, b, -1, 15, 2, 1)}, "stream 0 stream: ours -1, tshark's 0"},
 		{"a counter", streams, []Flow{flow(0, 1, a, b, 0, 15, 2, 0)}, "stream 0 retransmitted: ours 2/0, tshark's 2/1"},
 		{"they see what we do not", streams, nil, "stream 0 seen: ours none, tshark's 8 segments from frame 1"},
+		{"they see two, of which the second is in the middle of our flow", streams + "1 10-12 3 10.0.0.2:2 10.0.0.1:1 7 r1/4\n",
+			[]Flow{flow(0, 1, a, b, 0, 15, 6, 2)}, "stream 1 seen: ours part of flow 0, tshark's 3 segments from frame 10"},
+		{"a reset of a connection that is not in the capture", "= x\n0 1-1 1 10.0.0.1:1 10.0.0.2:2 32\n", nil,
+			"stream 0 seen: ours none, tshark's resets alone"},
 		{"we see what they do not", streams, []Flow{flow(0, 1, a, b, 0, 15, 2, 1), flow(1, 20, a, b, 5, 1, 0, 0)},
 			"stream 5 seen: ours flow 1, tshark's none"},
 		{"streams of one pair follow one another", streams + "1 10-12 3 10.0.0.2:2 10.0.0.1:1 7\n",
@@ -151,7 +155,7 @@ func TestCompare(t *testing.T) {
 }
 
 func flow(number, first int, client, server string, stream, completeness, retransmitted, byServer int) Flow {
-	f := Flow{Number: number, First: first, Stream: stream, Completeness: completeness}
+	f := Flow{Number: number, First: first, Last: first + 11, Stream: stream, Completeness: completeness}
 	f.Side[0], f.Side[1] = mustAddrPort(client), mustAddrPort(server)
 	f.Counts[0][Retransmitted], f.Counts[1][Retransmitted] = retransmitted, byServer
 	return f

@@ -58,7 +58,7 @@ type Stream struct {
 // Flow is one of ours.
 type Flow struct {
 	Number       int
-	First        int // frame
+	First, Last  int // frames
 	Side         [2]netip.AddrPort
 	Stream       int // -1: none is printed
 	Completeness int
