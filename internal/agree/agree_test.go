@@ -129,6 +129,8 @@ func TestCompare(t *testing.T) {
 		{"they see what we do not", streams, nil, "stream 0 seen: ours none, tshark's 8 segments from frame 1"},
 		{"they see two, of which the second is in the middle of our flow", streams + "1 10-12 3 10.0.0.2:2 10.0.0.1:1 7 r1/4\n",
 			[]Flow{flow(0, 1, a, b, 0, 15, 6, 2)}, "stream 1 seen: ours part of flow 0, tshark's 3 segments from frame 10"},
+		{"two flows of ours at once, in two VLANs, and two streams one after the other", "= x\n0 1-1 1 10.0.0.1:1 10.0.0.2:2 1\n1 2-9 8 10.0.0.1:1 10.0.0.2:2 15 r3/0\n",
+			[]Flow{flow(0, 1, a, b, 0, 1, 1, 0), flow(1, 2, a, b, 1, 15, 2, 0)}, ""},
 		{"a reset of a connection that is not in the capture", "= x\n0 1-1 1 10.0.0.1:1 10.0.0.2:2 32\n", nil,
 			"stream 0 seen: ours none, tshark's resets alone"},
 		{"we see what they do not", streams, []Flow{flow(0, 1, a, b, 0, 15, 2, 1), flow(1, 20, a, b, 5, 1, 0, 0)},

@@ -44,14 +44,13 @@ type Score struct {
 // NewScore returns an empty one.
 func NewScore() *Score { return &Score{Compared: map[string]int{}, Agreed: map[string]int{}} }
 
-// group is one stream with the flows of ours that begin in it: several where
-// tshark takes them for one (in two VLANs). rest are further streams that
-// tshark finds in the middle of these flows. The counters of either side of the
-// comparison add up.
+// group is a stream with the flows of ours that begin in it, several where
+// tshark takes them for one (in two VLANs); and further streams of the pair
+// where a flow of ours has frames of several. The counters of either side of
+// the comparison add up.
 type group struct {
-	*Stream
-	flows []*Flow
-	rest  []*Stream
+	streams []*Stream
+	flows   []*Flow
 }
 
 // Add compares one file.
@@ -60,21 +59,27 @@ func (s *Score) Add(file string, theirs []Stream, ours []Flow) {
 	var groups []*group
 	used := make([]bool, len(ours))
 	for i := range theirs {
-		g := &group{Stream: &theirs[i]}
+		x := &theirs[i]
+		var mine []*Flow
 		for j := range ours {
-			if f := &ours[j]; !used[j] && g.covers(f) {
+			if f := &ours[j]; !used[j] && x.covers(f) {
 				used[j] = true
-				g.flows = append(g.flows, f)
+				mine = append(mine, f)
 			}
 		}
-		if len(g.flows) > 0 {
+		g, within := groupOf(groups, x)
+		s.stream(file, x, mine, within)
+		if g == nil && len(mine) > 0 {
+			g = &group{}
 			groups = append(groups, g)
-		} else {
-			s.alone(file, g.Stream, groups)
+		}
+		if g != nil {
+			g.streams = append(g.streams, x)
+			g.flows = append(g.flows, mine...)
 		}
 	}
 	for _, g := range groups {
-		s.group(file, g)
+		s.counters(file, g)
 	}
 	for j := range ours {
 		if !used[j] {
@@ -95,51 +100,73 @@ func (x *Stream) covers(f *Flow) bool {
 	return x.samePair(f) && x.First <= f.First && f.First <= x.Last
 }
 
-const isReset = 32 // of completeness
-
-// alone takes a stream in which no flow of ours begins: it is part of one, or
-// it is nothing to us.
-func (s *Score) alone(file string, x *Stream, groups []*group) {
-	d := Difference{File: file, Stream: x.Number, Column: "seen", Ours: "none",
-		Theirs: fmt.Sprintf("%d segments from frame %d", x.Segments, x.First)}
+// groupOf returns the group with a flow that goes on where the stream begins,
+// and that flow; nil when none does.
+func groupOf(groups []*group, x *Stream) (*group, *Flow) {
 	for _, g := range slices.Backward(groups) {
 		for _, f := range g.flows {
-			if x.samePair(f) && f.First <= x.First && x.First <= f.Last && d.Ours == "none" {
-				d.Ours = fmt.Sprintf("part of flow %d", f.Number)
-				g.rest = append(g.rest, x)
+			if x.samePair(f) && f.First <= x.First && x.First <= f.Last {
+				return g, f
 			}
 		}
 	}
-	switch {
-	case x.Segments == 0:
-		s.Quotes++
-		return
-	case d.Ours == "none" && x.Completeness&^isReset == 0:
-		d.Theirs = "resets alone"
-	}
-	s.count(d)
+	return nil, nil
 }
 
-// group compares one stream.
-func (s *Score) group(file string, g *group) {
+const isReset = 32 // of completeness
+
+// stream compares what a stream is: its number, and how complete. Where no flow
+// of ours begins in it, it is part of one, or nothing to us.
+func (s *Score) stream(file string, x *Stream, mine []*Flow, within *Flow) {
 	diff := func(column, ours, theirs string) {
-		s.count(Difference{File: file, Stream: g.Number, Column: column, Ours: ours, Theirs: theirs})
+		s.count(Difference{File: file, Stream: x.Number, Column: column, Ours: ours, Theirs: theirs})
 	}
-	number, completeness := g.Number, g.Completeness
-	for _, f := range g.flows {
-		if f.Stream != g.Number {
+	segments := fmt.Sprintf("%d segments from frame %d", x.Segments, x.First)
+	switch {
+	case len(mine) > 0:
+		diff("seen", "flow", "flow")
+	case x.Segments == 0:
+		s.Quotes++
+	case within != nil:
+		diff("seen", fmt.Sprintf("part of flow %d", within.Number), segments)
+	case x.Completeness&^isReset == 0:
+		diff("seen", "none", "resets alone")
+	default:
+		diff("seen", "none", segments)
+	}
+	if len(mine) == 0 {
+		return
+	}
+	number, completeness := x.Number, x.Completeness
+	for _, f := range mine {
+		if f.Stream != x.Number {
 			number = f.Stream
 		}
-		if f.Completeness != g.Completeness {
+		if f.Completeness != x.Completeness {
 			completeness = f.Completeness
 		}
 	}
-	diff("seen", "flow", "flow")
-	diff("stream", fmt.Sprint(number), fmt.Sprint(g.Number))
-	diff("completeness", fmt.Sprint(completeness), fmt.Sprint(g.Completeness))
-	ours, theirs := g.ours(), g.theirs()
+	diff("stream", fmt.Sprint(number), fmt.Sprint(x.Number))
+	diff("completeness", fmt.Sprint(completeness), fmt.Sprint(x.Completeness))
+}
+
+// counters compares those of a group.
+func (s *Score) counters(file string, g *group) {
+	first := g.streams[0]
+	var ours, theirs [2]Counts
+	for _, f := range g.flows {
+		add(&ours, &f.Counts, f.Side != first.Side)
+	}
+	for _, x := range g.streams {
+		add(&theirs, &x.Counts, x.Side != first.Side)
+	}
+	if first.Side[0] == first.Side[1] {
+		ours[1] = Counts{} // one socket is both ends: all that either side sent
+	}
 	for c := range counters {
-		diff(counters[c].name, fmt.Sprintf("%d/%d", ours[0][c], ours[1][c]), fmt.Sprintf("%d/%d", theirs[0][c], theirs[1][c]))
+		s.count(Difference{File: file, Stream: first.Number, Column: counters[c].name,
+			Ours:   fmt.Sprintf("%d/%d", ours[0][c], ours[1][c]),
+			Theirs: fmt.Sprintf("%d/%d", theirs[0][c], theirs[1][c])})
 	}
 }
 
@@ -154,24 +181,6 @@ func add(sum *[2]Counts, counts *[2]Counts, turned bool) {
 			sum[to][c] += n
 		}
 	}
-}
-
-// ours are the counters of our flows.
-func (g *group) ours() (sum [2]Counts) {
-	for _, f := range g.flows {
-		add(&sum, &f.Counts, f.Side != g.Side)
-	}
-	if g.Side[0] == g.Side[1] {
-		sum[1] = Counts{} // one socket is both ends: all that either side sent
-	}
-	return sum
-}
-
-func (g *group) theirs() (sum [2]Counts) {
-	for _, x := range append([]*Stream{g.Stream}, g.rest...) {
-		add(&sum, &x.Counts, x.Side != g.Side)
-	}
-	return sum
 }
 
 // count takes one comparison.
