@@ -122,6 +122,9 @@ func (t *Tracker) dissolve(f *Flow) {
 		}
 	}
 	old.Frames += f.Frames
+	if f.stream != nil {
+		t.streams.release(f.stream)
+	}
 	if f.Number == t.number-1 {
 		t.number--
 	}

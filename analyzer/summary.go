@@ -17,13 +17,14 @@ type tracked struct {
 	probe                             Flags // of the first segment, when it had none of ACK, SYN and RST
 	resets                            [2]resetMarks
 
-	zeek              *zeek // nil without Config.Peers
-	mirrors           []Key // on other paths, that repeat its segments
-	older             *Flow // the flow before it on the pair, while both may have segments
-	candidate         bool  // its SYN came while older lived, and is not answered
-	challenged        bool  // older goes on all the same
-	denied            bool  // and so does the side that the SYN names
-	reuse             bool  // its first segment reuses a pair
+	zeek              *zeek         // nil without Config.Peers
+	stream            *conversation // Wireshark's, of the first segment; nil without Config.Peers
+	mirrors           []Key         // on other paths, that repeat its segments
+	older             *Flow         // the flow before it on the pair, while both may have segments
+	candidate         bool          // its SYN came while older lived, and is not answered
+	challenged        bool          // older goes on all the same
+	denied            bool          // and so does the side that the SYN names
+	reuse             bool          // its first segment reuses a pair
 	reuseOf, reuseAge int64
 
 	before, after *Flow // in its list
@@ -38,10 +39,19 @@ func (f *Flow) summarise() {
 	if f.zeek != nil {
 		f.Zeek = f.zeek.result()
 	}
+	if v := f.stream; v != nil {
+		f.Wireshark = Wireshark{v.stream, v.completeness}
+	}
 }
 
-// peersTake lets a segment act on what other tools have of the flow.
-func (f *Flow) peersTake(s Side, x *Segment) {
+// tellPeers lets a segment act on what other tools have of the flow; of and
+// flags are what it is to Wireshark.
+func (t *Tracker) tellPeers(f *Flow, s Side, x *Segment, of *conversation, flags streamFlags) {
+	if f.stream == nil {
+		f.stream = of
+		t.streams.hold(of)
+	}
+	f.Sides[s].Counters.count(flags)
 	if f.zeek == nil {
 		f.zeek = new(zeek)
 	}

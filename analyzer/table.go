@@ -231,6 +231,9 @@ func (t *Tracker) finish(f *Flow) {
 	if t.cfg.OnFlow != nil {
 		t.cfg.OnFlow(f)
 	}
+	if f.stream != nil {
+		t.streams.release(f.stream)
+	}
 	f.reset()
 	t.free = append(t.free, f)
 }

@@ -17,8 +17,9 @@ type Config struct {
 	// it the flow that has waited longest is handed on early: half-open ones
 	// first, then closed ones, then any.
 	MaxFlows int
-	// Peers asks for what other tools say of each flow: Flow.Zeek. It costs
-	// time and memory for each flow.
+	// Peers asks for what other tools say of each flow: Flow.Zeek,
+	// Flow.Wireshark and the counters that are Wireshark's. It costs time and
+	// memory for each flow.
 	Peers bool
 	// FirstNumber is the number of the first flow.
 	FirstNumber int
@@ -76,6 +77,7 @@ type Tracker struct {
 	number    int
 	totals    Totals
 	step      Step
+	streams   *conversations // nil without Config.Peers
 }
 
 // listener is an endpoint that has been seen to accept connections.
@@ -104,6 +106,9 @@ func New(cfg Config) *Tracker {
 	t := &Tracker{cfg: cfg, number: cfg.FirstNumber,
 		flows: make(map[Key]*Flow), listeners: make(map[listener]struct{}),
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key)}
+	if cfg.Peers {
+		t.streams = &conversations{of: map[Key]*conversation{}}
+	}
 	for _, d := range cfg.Detectors {
 		t.wants |= d.Wants
 		if d.End != nil {
@@ -152,6 +157,11 @@ func (t *Tracker) Observe(x *Segment) {
 	}
 	t.Advance(x.Time)
 	k, s := KeyOf(x)
+	var of *conversation
+	var flags streamFlags
+	if t.streams != nil {
+		of, flags = t.streams.segment(k, s, x)
+	}
 	f := t.flows[k]
 	if f == nil {
 		if f = t.mirrored(k, s, x); f != nil {
@@ -166,8 +176,8 @@ func (t *Tracker) Observe(x *Segment) {
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.note(s, x)
-	if t.cfg.Peers {
-		f.peersTake(s, x)
+	if of != nil {
+		t.tellPeers(f, s, x, of, flags)
 	}
 	facts := f.take(s, x)
 	if k.self() {
@@ -249,6 +259,9 @@ func (e *Endpoint) relative(n Seq) uint32 {
 func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
 	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
+	if t.streams != nil && u.Whole {
+		t.streams.quote(k, s, u)
+	}
 	f := t.flows[k]
 	if f == nil {
 		f = t.flows[k.plain()] // a router on the way knows no tunnel

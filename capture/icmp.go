@@ -53,6 +53,9 @@ func (f *frame) icmp(p *Packet, v6 bool) Reason {
 	u.SrcPort = binary.BigEndian.Uint16(f.data)
 	u.DstPort = binary.BigEndian.Uint16(f.data[2:])
 	u.Seq = analyzer.Seq(binary.BigEndian.Uint32(f.data[4:]))
+	if len(f.data) >= tcpHeaderLen {
+		u.Whole, u.Flags = true, analyzer.Flags(f.data[13])
+	}
 	p.Kind = KindUnreachable
 	return delivered
 }

@@ -59,6 +59,7 @@ func toRecord(f *analyzer.Flow, o Origin) *Flow {
 	}
 	if f.Zeek.ConnState != "" {
 		rec.Zeek = &Zeek{f.Zeek.ConnState, f.Zeek.History}
+		rec.Wireshark = &Wireshark{f.Wireshark.Stream, f.Wireshark.Completeness}
 	}
 	return rec
 }
