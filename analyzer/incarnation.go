@@ -114,7 +114,11 @@ func (t *Tracker) dissolve(f *Flow) {
 	old := f.older
 	t.flows[f.Key] = old
 	t.lists[f.list].remove(f)
+	if CompareFrames(f.LastFrame, f.End, old.LastFrame, old.End) > 0 {
+		old.End, old.LastFrame = f.End, f.LastFrame
+	}
 	for s := range Side(2) {
+		old.Sides[s].Counters.addWireshark(&f.Sides[s].Counters)
 		if n := f.Sides[s].Counters; n.SYN > 0 {
 			old.remark(FactSYNInWindow, s, f.Start, f.FirstFrame)
 			old.Sides[s].Counters.Segments += n.Segments

@@ -119,7 +119,9 @@ func (c *conversations) segment(k Key, s Side, x *Segment) (*conversation, strea
 	v, fresh := c.find(k)
 	v, reused := c.resume(v, fresh, s, x.Flags, x.Seq)
 	var flags streamFlags
-	if !x.Fragment { // Wireshark analyses no part of a segment
+	// Wireshark analyses no part of a segment, and where it cannot read the
+	// options, it gives up before.
+	if !x.Fragment && x.Options.Set&OptTruncated == 0 {
 		flags = v.analyse(s, x)
 	}
 	v.advance(fresh && !reused, x.Flags, x.Len)

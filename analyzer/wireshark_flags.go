@@ -19,6 +19,7 @@ const (
 type streamSide struct {
 	base     Seq // of the SYN, or as if there had been one
 	hasBase  bool
+	heard    bool  // it has sent something: there is a window
 	next     Seq   // after the highest number sent
 	nextAt   int64 // when that was sent
 	unbroken Seq   // as next, up to the first segment that it misses
@@ -68,7 +69,7 @@ func (e *streamSide) begin(p *streamSide, x *Segment) {
 
 // ofNumbers is what a segment's numbers and window say.
 func (e *streamSide) ofNumbers(p *streamSide, x *Segment) (flags streamFlags) {
-	if x.Len == 1 && x.Seq == e.next && p.window == 0 {
+	if x.Len == 1 && x.Seq == e.next && p.heard && p.window == 0 {
 		return streamZeroWindowProbe
 	}
 	if x.Flags&(SYN|FIN|RST) != 0 {
@@ -80,7 +81,7 @@ func (e *streamSide) ofNumbers(p *streamSide, x *Segment) (flags streamFlags) {
 	if x.Len <= 1 && x.Seq == e.next-1 {
 		flags |= streamKeepAlive
 	}
-	if x.Len != 0 || x.Window != e.window || x.Seq != e.next || x.Ack != e.ack {
+	if x.Len != 0 || !e.heard || x.Window != e.window || x.Seq != e.next || x.Ack != e.ack {
 		return flags
 	}
 	switch {
@@ -99,11 +100,10 @@ func (e *streamSide) ackedTo(x *Segment) {
 	if e.unbroken == 0 || !e.unbroken.Less(x.Ack) || x.Flags&ACK == 0 {
 		return
 	}
-	if e.unbroken > e.next { // as numbers: Wireshark does not mind the wrap
-		e.unbroken = e.next
-	} else {
+	if e.unbroken <= e.next { // as numbers: Wireshark does not mind the wrap
 		e.same = -1
 	}
+	e.unbroken = e.next
 }
 
 // again says whether a segment that takes sequence space repeats some, or comes
@@ -148,6 +148,7 @@ func (e *streamSide) follow(x *Segment, flags streamFlags) {
 			e.unbroken = e.next
 		}
 	}
+	e.heard = true
 	e.window, e.ack, e.ackAt, e.last = x.Window, x.Ack, x.Time, flags
 }
 
@@ -170,4 +171,13 @@ func (c *Counters) count(flags streamFlags) {
 			*of.n++
 		}
 	}
+}
+
+// addWireshark adds what Wireshark says of other segments of the same side.
+func (c *Counters) addWireshark(o *Counters) {
+	c.Retransmitted += o.Retransmitted
+	c.OutOfOrder += o.OutOfOrder
+	c.DuplicateACK += o.DuplicateACK
+	c.KeepAlive += o.KeepAlive
+	c.ZeroWindow += o.ZeroWindow
 }
