@@ -119,10 +119,11 @@ func (c *conversations) segment(k Key, s Side, x *Segment) (*conversation, strea
 	v, fresh := c.find(k)
 	v, reused := c.resume(v, fresh, s, x.Flags, x.Seq)
 	var flags streamFlags
-	// Wireshark analyses no part of a segment, and where it cannot read the
-	// options, it gives up before.
-	if !x.Fragment && x.Options.Set&OptTruncated == 0 {
+	if !x.Fragment { // Wireshark analyses no part of a segment
 		flags = v.analyse(s, x)
+	}
+	if x.Options.Set&OptTruncated != 0 {
+		flags = 0 // what it finds, it does not say where it cannot read the options
 	}
 	v.advance(fresh && !reused, x.Flags, x.Len)
 	v.clock(x.Flags, x.Time)

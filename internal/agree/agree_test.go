@@ -1,6 +1,7 @@
 package agree
 
 import (
+	"flag"
 	"net/netip"
 	"os"
 	"path"
@@ -43,6 +44,11 @@ func TestAgainstTshark(t *testing.T) {
 			continue
 		}
 		score.Add(a.File, a.Streams, flows)
+		for _, f := range flows {
+			if f.Frames > f.Last-f.First+1 {
+				t.Errorf("%s flow %d has %d frames between its first, %d, and last, %d", a.File, f.Number, f.Frames, f.First, f.Last)
+			}
+		}
 	}
 	var table strings.Builder
 	score.Table(&table)
@@ -50,6 +56,7 @@ func TestAgainstTshark(t *testing.T) {
 	if score.Files < 200 || score.Share() < enough {
 		t.Errorf("%d captures, and in one column only %.2f %% of the streams agree", score.Files, 100*score.Share())
 	}
+	page(t, score)
 	used := map[*Excuse]bool{}
 	for _, d := range score.Differences {
 		if used[d.Excuse] = true; d.Excuse == nil {
@@ -60,6 +67,30 @@ func TestAgainstTshark(t *testing.T) {
 		if !used[&Excuses[i]] {
 			t.Errorf("excuse %+v excuses nothing: remove it", Excuses[i])
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the agreement into docs/compatibility.md")
+
+// page holds docs/compatibility.md to the agreement as it is.
+func page(t *testing.T, score *Score) {
+	const file, begin, end = root + "/docs/compatibility.md", "<!-- agreement -->\n", "<!-- end -->"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(text), begin)
+	_, after, ok := strings.Cut(rest, end)
+	if !ok {
+		t.Fatalf("%s lacks %s or %s", file, begin, end)
+	}
+	want := before + begin + score.Markdown(answers(t).Version) + end + after
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Errorf("%s is stale: go test ./internal/agree -update", file)
 	}
 }
 

@@ -208,9 +208,41 @@ func (s *Score) Table(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "column\tstreams\tagreed\tshare\t")
 	for _, c := range columns() {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.2f %%\t\n", c, s.Compared[c], s.Agreed[c], 100*float64(s.Agreed[c])/float64(max(s.Compared[c], 1)))
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t\n", c, s.Compared[c], s.Agreed[c], s.share(c))
 	}
 	t.Flush()
+}
+
+// Markdown is the agreement as a page shows it, with what stays different and
+// why.
+func (s *Score) Markdown(version string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "With tshark %s, over %d captures:\n\n| column | streams | agree | |\n|---|--:|--:|--:|\n", version, s.Files)
+	for _, c := range columns() {
+		fmt.Fprintf(&b, "| %s | %d | %d | %s |\n", c, s.Compared[c], s.Agreed[c], s.share(c))
+	}
+	b.WriteString("\nThe differences that stay:\n\n")
+	for i := range Excuses {
+		n, first := 0, ""
+		for _, d := range s.Differences {
+			if d.Excuse == &Excuses[i] {
+				if n++; n == 1 {
+					first = d.File
+				}
+			}
+		}
+		fmt.Fprintf(&b, "* %s (%d): %s. First in `%s`.\n", Excuses[i].Column, n, Excuses[i].Why, first)
+	}
+	return b.String()
+}
+
+// share is the part of a column's streams that agree. Only all are 100 %.
+func (s *Score) share(column string) string {
+	part := 100 * float64(s.Agreed[column]) / float64(max(s.Compared[column], 1))
+	if s.Agreed[column] < s.Compared[column] {
+		part = min(part, 99.99)
+	}
+	return fmt.Sprintf("%.2f %%", part)
 }
 
 // Excuse names differences that stay, and why. A field matches by its
@@ -238,8 +270,15 @@ func excuseFor(d *Difference) *Excuse {
 // it, too.
 var Excuses = []Excuse{
 	{Column: "seen", Ours: "none", Theirs: "resets alone",
-		Why: "a reset of a connection that the capture has nothing else of is counted as a stray, and begins no flow"},
+		Why: "a reset of a connection of which the capture has nothing else begins no flow: it is counted as a stray segment"},
 	{Column: "seen", Ours: "part of flow",
-		Why: "Wireshark begins a stream with every SYN whose number is not the connection's; we, only when the SYN takes " +
-			"the connection over: one that is old, forged or answered with a challenge ACK (RFC 5961 4) does not"},
+		Why: "to Wireshark every SYN with another number begins a stream; to us it does when it takes the connection over, " +
+			"and not when it is old, forged or answered with a challenge ACK (RFC 5961 4)"},
+	{File: "testdata/oddities/acks_option_malformed.pcap", Column: "duplicate_ack",
+		Why: "tshark says nothing of a segment with an option that it cannot dissect, though it counts it: the next duplicate " +
+			"is its number 2; we count what it counts"},
+	{File: "capture/testdata/encapsulations/frelay", Column: "stream", Why: frameRelay},
+	{File: "capture/testdata/encapsulations/juniper_frelay", Column: "stream", Why: frameRelay},
 }
+
+const frameRelay = "where a Frame Relay circuit carries IPv4 and IPv6, tshark 4.0 leaves out a stream number"

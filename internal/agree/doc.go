@@ -59,6 +59,7 @@ type Stream struct {
 type Flow struct {
 	Number       int
 	First, Last  int // frames
+	Frames       int // how many
 	Side         [2]netip.AddrPort
 	Stream       int // -1: none is printed
 	Completeness int

@@ -64,6 +64,7 @@ type record struct {
 	}
 	FirstFrame int `json:"first_frame"`
 	LastFrame  int `json:"last_frame"`
+	Frames     int
 	Counters   struct{ Client, Server map[string]int }
 	Wireshark  *struct{ Stream, Completeness int }
 }
@@ -77,7 +78,7 @@ func parseFlows(text []byte) (all []Flow, err error) {
 		if r.Type != "flow" {
 			continue
 		}
-		f := Flow{Number: r.Flow, First: r.FirstFrame, Last: r.LastFrame, Stream: -1, Side: [2]netip.AddrPort{
+		f := Flow{Number: r.Flow, First: r.FirstFrame, Last: r.LastFrame, Frames: r.Frames, Stream: -1, Side: [2]netip.AddrPort{
 			netip.AddrPortFrom(r.Client.Addr, r.Client.Port), netip.AddrPortFrom(r.Server.Addr, r.Server.Port)}}
 		if w := r.Wireshark; w != nil {
 			f.Stream, f.Completeness = w.Stream, w.Completeness
