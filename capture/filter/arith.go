@@ -31,8 +31,13 @@ func (length) value(*generator, int) value {
 }
 
 func (x *negation) value(g *generator, depth int) value {
-	zero := &operation{op: "-", a: number{}, b: x.x}
-	return zero.value(g, depth)
+	v := x.x.value(g, depth)
+	if v.constant() {
+		v.n = -v.n
+	} else {
+		v.code = append(v.code, bpf.NegateA{})
+	}
+	return v
 }
 
 // operators are the operations by their spelling.
@@ -42,11 +47,12 @@ var operators = map[string]bpf.ALUOp{
 }
 
 // value computes both numbers. While it computes the one, the other waits in the
-// scratch memory's slot depth.
+// scratch memory's slot depth. That the packet has what the right one is read from
+// is not checked: libpcap forgets it.
 func (x *operation) value(g *generator, depth int) value {
 	a := x.a.value(g, depth+1)
 	b := x.b.value(g, depth)
-	v := value{checks: and(a.checks, b.checks)}
+	v := value{checks: a.checks}
 	op := operators[x.op]
 	if b.constant() {
 		g.checkOperand(x, op, b.n)

@@ -81,7 +81,7 @@ func (g *generator) carries(s span, proto uint32) *cond {
 	switch g.link.kind {
 	case byEtherType:
 		length := invert(compare(g.fromType, 0, 2, bpf.JumpGreaterThan, maxLength))
-		return g.byType(proto, length, and(length, or(equal(g.fromPayload, 0, 1, sapIPX), equal(g.fromPayload, 0, 2, 0xffff), g.snap(0, etherIPX))))
+		return g.byType(proto, length, and(length, or(g.snap(0, etherIPX), equal(g.fromPayload, 0, 1, sapIPX), equal(g.fromPayload, 0, 2, 0xffff))))
 	case byCooked:
 		const raw8023, by8022 = 1, 4 // LINUX_SLL_P_802_3 and _802_2
 		by := equal(g.fromType, 0, 2, by8022)

@@ -83,7 +83,7 @@ func check(ins bpf.RawInstruction, n int) string {
 			return fmt.Sprintf("uses memory %d: there are 0 to %d", ins.K, scratchSlots-1)
 		}
 	case ldWordAbs, ldHalfAbs, ldByteAbs:
-		if int32(ins.K) < 0 {
+		if ins.K >= aboutPacket && ins.K < aboutPacket+numAbout {
 			return "asks the kernel what it knows of a live packet (VLAN tag, direction): compile the expression for files"
 		}
 	case alu | opDiv, alu | opMod:
@@ -99,6 +99,10 @@ func check(ins bpf.RawInstruction, n int) string {
 	}
 	return ""
 }
+
+// Loads from these offsets ask what the kernel knows of a packet (SKF_AD_OFF to
+// SKF_AD_MAX of Linux' include/uapi/linux/filter.h).
+const aboutPacket, numAbout = 0xfffff000, 64
 
 const outside = "jumps outside of the program: give the whole output of tcpdump -ddd"
 

@@ -64,10 +64,11 @@ const (
 
 // runTcpdump returns the program, or what tcpdump says. An expression that all
 // packets fail is a program, too.
-func runTcpdump(path, dlt, expression string) (string, error) {
+func runTcpdump(path, dlt, expression string, options ...string) (string, error) {
 	ctx, stop := context.WithTimeout(context.Background(), compileTime)
 	defer stop()
-	cmd := exec.CommandContext(ctx, path, "-y", dlt, "-s", strconv.Itoa(keep), "-ddd", "--", expression)
+	options = append(options, "-y", dlt, "-s", strconv.Itoa(keep), "-ddd", "--", expression)
+	cmd := exec.CommandContext(ctx, path, options...)
 	var out, trouble bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &trouble
 	if err := cmd.Run(); err != nil {

@@ -1,0 +1,287 @@
+package filter
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/bpf"
+)
+
+var update = flag.Bool("update", false, "ask the installed tcpdump for testdata/programs.txt.gz, and write docs/filter.md")
+
+const (
+	expressionsFile = "testdata/expressions.txt"
+	programsFile    = "testdata/programs.txt.gz"
+)
+
+// expressions are those of testdata, and for Ethernet some that are too long to
+// write out.
+func expressions(t testing.TB, l *link) (list []string) {
+	text, err := os.ReadFile(expressionsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			expression, why, ok := strings.Cut(line, "\t")
+			if !ok || why == "" {
+				t.Errorf("%s: %q does not say why it is there", expressionsFile, line)
+			}
+			list = append(list, expression)
+		}
+	}
+	if l != &links[0] {
+		return list
+	}
+	hosts, ports := "host 172.16.0.1", "port 10001"
+	for i := 2; i <= 100; i++ { // jumps that are longer than 255 instructions
+		hosts += fmt.Sprintf(" or 172.16.0.%d", i)
+		ports += fmt.Sprintf(" or port %d", 10000+i)
+	}
+	return append(list, hosts, hosts+" or 10.0.0.1", "not ("+hosts+") and tcp", ports+" or port 80", "tcp and not ("+ports+") and not ("+hosts+")")
+}
+
+// theirs is what tcpdump makes of an expression: a program, or its refusal. Its
+// optimizer changes the order of tests, so that of a packet that was cut the bytes
+// that are missing may not be asked for: plain is the program without it (-O).
+type theirs struct {
+	program, plain *Program
+	refusal        string
+}
+
+// ask returns both programs in one line.
+func ask(t testing.TB, dlt, expression string) string {
+	var both []string
+	for _, option := range []string{"-n", "-O"} { // -n changes nothing
+		out, err := runTcpdump("tcpdump", dlt, expression, option)
+		if err != nil {
+			if strings.Contains(err.Error(), "exec") || strings.Contains(err.Error(), "signal") {
+				t.Fatal(err)
+			}
+			return "error: " + err.Error()
+		}
+		both = append(both, strings.ReplaceAll(strings.TrimSpace(out), "\n", ","))
+	}
+	return strings.Join(both, ";")
+}
+
+func understand(t testing.TB, text string) (they theirs) {
+	if refusal, ok := strings.CutPrefix(text, "error: "); ok {
+		return theirs{refusal: refusal}
+	}
+	for i, text := range strings.Split(text, ";") {
+		f, err := ParseProgram(text)
+		switch {
+		case err != nil:
+			return theirs{refusal: err.Error()}
+		case i == 0:
+			they.program = &Program{f.given}
+		default:
+			they.plain = &Program{f.given}
+		}
+	}
+	return they
+}
+
+// testLinks are the link types that are compared: one of each rule.
+func testLinks() (list []*link) {
+	seen := map[string]bool{}
+	for i := range links {
+		if !seen[links[i].dlt] {
+			seen[links[i].dlt] = true
+			list = append(list, &links[i])
+		}
+	}
+	return list
+}
+
+// The programs that tcpdump made are kept, so that the comparison needs none.
+func TestSameAsTcpdump(t *testing.T) {
+	if *update {
+		writePrograms(t)
+	}
+	kept := readPrograms(t)
+	for _, l := range testLinks() {
+		t.Run(l.dlt, func(t *testing.T) {
+			packets := samples(l)
+			for _, e := range expressions(t, l) {
+				text, ok := kept[l.dlt+"\t"+e]
+				if !ok {
+					t.Errorf("%s: no program of tcpdump's is kept: go test ./capture/filter -run TestSameAsTcpdump -update", e)
+					continue
+				}
+				compareWith(t, l, e, understand(t, text), packets)
+			}
+		})
+	}
+}
+
+// The tcpdump that is installed may be another one.
+func TestSameAsInstalledTcpdump(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tcpdump is not run: -short")
+	}
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		t.Skip("tcpdump is not installed: only its programs that are kept were compared with")
+	}
+	for _, l := range testLinks() {
+		t.Run(l.dlt, func(t *testing.T) {
+			t.Parallel()
+			packets := samples(l)
+			for _, e := range expressions(t, l) {
+				compareWith(t, l, e, understand(t, ask(t, l.dlt, e)), packets)
+			}
+		})
+	}
+}
+
+// compareWith holds our program against tcpdump's: both run on every packet,
+// whole and cut after every byte.
+func compareWith(t *testing.T, l *link, expression string, they theirs, packets []sample) {
+	f, err := Parse(expression, Options{NoTcpdump: true})
+	var ours *Program
+	if err == nil {
+		ours, err = f.Program(l.number)
+	}
+	switch {
+	case err != nil && they.program != nil:
+		t.Errorf("%s: %v: tcpdump compiles it", expression, err)
+		return
+	case err == nil && they.program == nil:
+		t.Errorf("%s: compiled; tcpdump says: %s", expression, they.refusal)
+		return
+	case err != nil:
+		return
+	}
+	for _, p := range packets {
+		for n := len(p.data); n >= 0; n-- {
+			wire := uint32(len(p.data))
+			got, want := ours.Match(p.data[:n], wire), they.program.Match(p.data[:n], wire)
+			if got != want && (n == len(p.data) || got != they.plain.Match(p.data[:n], wire)) {
+				t.Errorf("%s: packet %q, %d of %d bytes: %v, tcpdump %v\nours:\n%stcpdump's:\n%s", expression, p.name, n, len(p.data), got, want, listing(ours), listing(they.program))
+				return
+			}
+		}
+	}
+}
+
+// listing is a program for reading.
+func listing(p *Program) string {
+	var b strings.Builder
+	list, _ := bpf.Disassemble(p.code)
+	for i, ins := range list {
+		if i > 60 {
+			return b.String() + "  …\n"
+		}
+		fmt.Fprintf(&b, "  %3d %v\n", i, ins)
+	}
+	return b.String()
+}
+
+// Our machine does what the one of x/net does, which has no NEG and takes the
+// length captured for that on the wire.
+func TestMachine(t *testing.T) {
+	kept := readPrograms(t)
+	for _, l := range testLinks() {
+		packets := samples(l)
+		for _, e := range expressions(t, l) {
+			programs := []*Program{understand(t, kept[l.dlt+"\t"+e]).program}
+			if f, err := Parse(e, Options{NoTcpdump: true}); err == nil {
+				if p, err := f.Program(l.number); err == nil {
+					programs = append(programs, p)
+				}
+			}
+			for _, p := range programs {
+				if p != nil {
+					runBoth(t, l.dlt+" "+e, p, packets)
+				}
+			}
+		}
+	}
+}
+
+func runBoth(t *testing.T, name string, p *Program, packets []sample) {
+	list, known := bpf.Disassemble(p.code)
+	if !known {
+		t.Errorf("%s: not known to x/net", name)
+		return
+	}
+	for _, ins := range list {
+		switch ins := ins.(type) {
+		case bpf.NegateA:
+			return
+		case bpf.LoadExtension:
+			if ins.Num != bpf.ExtLen {
+				return // behind every packet, for us as for libpcap
+			}
+		}
+	}
+	vm, err := bpf.NewVM(list)
+	if err != nil {
+		t.Errorf("%s: %v\n%s", name, err, listing(p))
+		return
+	}
+	for _, packet := range packets {
+		for _, n := range []int{len(packet.data), 50, 30, 15} {
+			n = min(n, len(packet.data))
+			want, err := vm.Run(packet.data[:n])
+			if got := p.run(packet.data[:n], uint32(n)); err != nil || uint32(want) != got {
+				t.Errorf("%s: %q, %d bytes: %d, x/net %d, %v", name, packet.name, n, got, want, err)
+				return
+			}
+		}
+	}
+}
+
+func readPrograms(t testing.TB) map[string]string {
+	file, err := os.Open(programsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	z, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := map[string]string{}
+	lines := bufio.NewScanner(z)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if i := strings.LastIndex(lines.Text(), "\t"); i > 0 {
+			kept[lines.Text()[:i]] = lines.Text()[i+1:]
+		}
+	}
+	if lines.Err() != nil {
+		t.Fatal(lines.Err())
+	}
+	return kept
+}
+
+// writePrograms keeps the version of tcpdump in the first line.
+func writePrograms(t *testing.T) {
+	version, err := exec.Command("tcpdump", "--version").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	fmt.Fprintf(z, "# %s\n", strings.Join(strings.Split(strings.TrimSpace(string(version)), "\n"), ", "))
+	for _, l := range testLinks() {
+		for _, e := range expressions(t, l) {
+			fmt.Fprintf(z, "%s\t%s\t%s\n", l.dlt, e, ask(t, l.dlt, e))
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(programsFile, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
