@@ -15,7 +15,12 @@ type Error struct {
 
 	// beyond: the built-in language has it not, but that of tcpdump may.
 	beyond bool
+	// onLink: it is an error for some link types only.
+	onLink bool
 }
+
+// Part is what of the expression the trouble is with.
+func (e *Error) Part() string { return e.Expression[e.Start:e.End] }
 
 // Error is the problem and the remedy, and below them the expression with a
 // caret under the token:

@@ -55,9 +55,15 @@ func Parse(expression string, o Options) (*Filter, error) {
 	tree, err := parse(expression)
 	if err == nil {
 		f.tree = tree
-		return f, nil
+		// What is wrong for every link type is to be told at once.
+		if _, err = f.generate(&links[0]); err == nil || err.onLink {
+			return f, nil
+		}
 	}
-	return f, f.turnOutside(err)
+	if err := f.turnOutside(err); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // turnOutside has tcpdump compile from now on what the built-in language has
@@ -72,18 +78,19 @@ func (f *Filter) turnOutside(err *Error) error {
 		f.outside = path
 		return nil
 	case path != "":
-		return err.with("tcpdump refuses it too: " + refusal)
+		return err.with("", "tcpdump refuses it, too ("+refusal+")")
 	}
-	return err.with("or, if it is right, install tcpdump, or pass --bpf-program with the output of: tcpdump -y EN10MB -ddd " + shellWord(f.text))
+	return err.with("; if it is right: ", "install tcpdump, which then compiles it, or pass --bpf-program with the output of: tcpdump -y EN10MB -ddd "+shellWord(f.text))
 }
 
-// with returns the error with another remedy behind its own.
-func (e *Error) with(remedy string) *Error {
+// with returns the error with another remedy, behind its own where it has one.
+func (e *Error) with(joint, remedy string) *Error {
 	c := *e
-	if c.Remedy == "" {
-		c.Remedy = strings.TrimPrefix(remedy, "or, if it is right, ")
-	} else {
-		c.Remedy += "; " + remedy
+	switch {
+	case c.Remedy == "":
+		c.Remedy = remedy
+	case joint != "":
+		c.Remedy += joint + remedy
 	}
 	return &c
 }

@@ -228,7 +228,9 @@ func (x *primitive) mac(g *generator) *cond {
 
 // noSupport is the error for what a link type's frames do not have.
 func (g *generator) noSupport(s span, what string) *cond {
-	return g.beyond(s, fmt.Sprintf("%s frames have no %s", g.link.name, what), "leave this condition out for such captures")
+	c := g.beyond(s, fmt.Sprintf("%s frames have no %s", g.link.name, what), "leave this condition out for such captures")
+	g.err.onLink = true
+	return c
 }
 
 // port tests ports of TCP, UDP and SCTP over IPv6, or IPv4 but for later fragments.

@@ -95,8 +95,10 @@ func (x *simple) directed(g *generator) *cond {
 	case g.live:
 		out = extension(bpf.ExtType, outgoing)
 	default:
-		return g.fail(x.span, fmt.Sprintf("captures of %s do not say in which direction packets went", g.link.name),
+		c := g.fail(x.span, fmt.Sprintf("captures of %s do not say in which direction packets went", g.link.name),
 			"leave it out, or capture with tcpdump -i any, whose frames say it")
+		g.err.onLink = true
+		return c
 	}
 	if x.word == "inbound" {
 		return invert(out)
@@ -111,7 +113,9 @@ func (x *simple) ifIndex(g *generator) *cond {
 	case g.live:
 		return extension(bpf.ExtInterfaceIndex, x.number.value)
 	}
-	return g.fail(x.span, fmt.Sprintf("captures of %s do not name interfaces by their index", g.link.name), "leave it out")
+	c := g.fail(x.span, fmt.Sprintf("captures of %s do not name interfaces by their index", g.link.name), "leave it out")
+	g.err.onLink = true
+	return c
 }
 
 // extension tests what the kernel knows of a packet.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ func (f *Filter) tcpdump() (string, error) {
 	return exec.LookPath("tcpdump")
 }
 
+// refused is what tcpdump says of expressions that are wrong on every link.
+var refused = regexp.MustCompile("syntax error|unknown|illegal")
+
 // askTcpdump finds out whether an installed tcpdump takes the expression. What it
 // refuses for Ethernet only, as not being on such links, is left for later.
 func (f *Filter) askTcpdump() (path, refusal string) {
@@ -25,7 +29,7 @@ func (f *Filter) askTcpdump() (path, refusal string) {
 	if err != nil {
 		return "", ""
 	}
-	if _, err := runTcpdump(path, "EN10MB", f.text); err != nil && strings.Contains(err.Error(), "syntax error") {
+	if _, err := runTcpdump(path, "EN10MB", f.text); err != nil && refused.MatchString(err.Error()) {
 		return path, err.Error()
 	}
 	return path, ""
