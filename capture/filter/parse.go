@@ -222,6 +222,10 @@ func (p *parser) close(opened token) {
 
 // primitive is `nid` and `pnum`.
 func (p *parser) primitive(q qualifiers, t token) expr {
+	if q.kind == noKind { // there was an operand before, but none of an address
+		p.misplaced(t)
+		return nil
+	}
 	x := &primitive{q: q, id: t}
 	isNumber := t.kind == tokenIPv4 || t.kind == tokenIPv6
 	switch {

@@ -17,9 +17,6 @@ func (x *primitive) gen(g *generator) *cond {
 		return x.port(g)
 	case protoKind:
 		return x.protocol(g)
-	case noKind:
-		return g.fail(x.id.span, fmt.Sprintf("nothing says what %q is", x.id.text),
-			`write "host", "net", "port" or "portrange" before it`)
 	}
 	switch x.id.kind {
 	case tokenIPv6:
