@@ -6,8 +6,12 @@ import "golang.org/x/net/bpf"
 // are numbered from the end of the program backwards, so that all jumps go to
 // smaller numbers.
 type block struct {
-	*cond
-	yes, no int
+	code      []bpf.Instruction
+	jump      bpf.JumpTest
+	val       uint32
+	x         bool
+	yes, no   int
+	unreached bool // never executed
 }
 
 // The blocks that end the program.
@@ -24,13 +28,21 @@ const keep = 262144
 func program(c *cond, shifted bool) ([]bpf.RawInstruction, error) {
 	blocks := make([]block, numEnds)
 	first := lay(c, &blocks, accept, reject)
+	optimize(blocks, first)
+	return assemble(blocks, first, shifted)
+}
+
+// assemble writes the blocks that are reached from the first one on.
+func assemble(blocks []block, first int, shifted bool) ([]bpf.RawInstruction, error) {
 	a := assembler{at: make([]int, len(blocks))}
 	a.add(bpf.RetConstant{Val: 0})
 	a.at[reject] = len(a.code)
 	a.add(bpf.RetConstant{Val: keep})
 	a.at[accept] = len(a.code)
 	for i := numEnds; i <= first; i++ {
-		a.block(&blocks[i])
+		if !blocks[i].unreached {
+			a.block(&blocks[i])
+		}
 		a.at[i] = len(a.code)
 	}
 	switch {
@@ -63,7 +75,7 @@ func lay(c *cond, blocks *[]block, yes, no int) int {
 	case opNever:
 		return no
 	}
-	*blocks = append(*blocks, block{c, yes, no})
+	*blocks = append(*blocks, block{code: c.code, jump: c.jump, val: c.val, x: c.x, yes: yes, no: no})
 	return len(*blocks) - 1
 }
 

@@ -138,6 +138,9 @@ func (f *Filter) compile(linkType uint16) (*Program, error) {
 	default:
 		return nil, err
 	}
+	if f.options.Live {
+		return &Program{code}, nil // what it asks of the kernel, only that knows
+	}
 	return newProgram(code)
 }
 

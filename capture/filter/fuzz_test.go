@@ -13,8 +13,9 @@ import (
 // that points into the expression.
 func FuzzExpression(f *testing.F) {
 	for _, l := range []*link{&links[0], &links[3]} {
-		for _, e := range expressions(f, l) {
-			f.Add(e, l.number, false, []byte("\x00\x11\x22\x33\x44\x66\x00\x11\x22\x33\x44\x55\x81\x00\x00\x64\x08\x00\x45"))
+		packets := samples(l)
+		for i, e := range expressions(f, l) {
+			f.Add(e, l.number, false, packets[i%len(packets)].data)
 		}
 	}
 	for _, c := range wrongExpressions {
@@ -33,8 +34,32 @@ func FuzzExpression(f *testing.F) {
 				continue
 			}
 			checkProgram(t, p, packet)
+			if !live {
+				checkOptimizer(t, fl, p, n, packet)
+			}
 		}
 	})
+}
+
+// checkOptimizer holds a program against the one that is not optimized.
+func checkOptimizer(t *testing.T, f *Filter, p *Program, linkType uint16, packet []byte) {
+	l := linkOf(linkType)
+	if l == nil || f.tree == nil {
+		return
+	}
+	g := &generator{text: f.text, link: l, typeAt: l.typeAt, payload: l.payload}
+	blocks := make([]block, numEnds)
+	first := lay(f.tree.gen(g), &blocks, accept, reject)
+	code, err := assemble(blocks, first, g.shifted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &Program{code}
+	for n := range packet {
+		if got, want := p.Match(packet[:n], 1500), plain.Match(packet[:n], 1500); got != want {
+			t.Fatalf("%d bytes: %v, not optimized %v\n%s\nnot optimized:\n%s", n, got, want, listing(p), listing(plain))
+		}
+	}
 }
 
 func checkError(t *testing.T, expression string, err error) {
