@@ -61,9 +61,8 @@ func (x *operation) value(g *generator, depth int) value {
 	case g.err != nil:
 	case a.constant() && b.constant():
 		v.n = calculate(op, a.n, b.n)
-	case b.constant() && b.n == 0 && (op == bpf.ALUOpAnd || op == bpf.ALUOpMul):
-		// Known without a look at the packet; so is what follows.
-	case a.constant() && a.n == 0 && op != bpf.ALUOpAdd && op != bpf.ALUOpSub && op != bpf.ALUOpOr && op != bpf.ALUOpXor:
+	case b.constant() && b.n > 31 && shifts(op): // which an instruction may not
+		v.code = append(a.code, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0})
 	case b.constant():
 		v.code = append(a.code, bpf.ALUOpConstant{Op: op, Val: b.n})
 	case depth >= shiftSlot:
@@ -76,12 +75,15 @@ func (x *operation) value(g *generator, depth int) value {
 	return v
 }
 
-// checkOperand refuses what has no result.
+func shifts(op bpf.ALUOp) bool { return op == bpf.ALUOpShiftLeft || op == bpf.ALUOpShiftRight }
+
+// checkOperand refuses what has no result, or surely not the one that is wanted.
 func (g *generator) checkOperand(x *operation, op bpf.ALUOp, n uint32) {
+	_, literal := x.b.(number)
 	switch {
 	case n == 0 && (op == bpf.ALUOpDiv || op == bpf.ALUOpMod):
 		g.fail(x.span, "division by zero", "give another number")
-	case n > 31 && (op == bpf.ALUOpShiftLeft || op == bpf.ALUOpShiftRight):
+	case literal && n > 31 && shifts(op):
 		g.fail(x.span, fmt.Sprintf("shift by %d bits", n), "numbers have 32 bits: give up to 31")
 	}
 }

@@ -35,6 +35,7 @@ var wrongExpressions = []struct {
 	{"a port that is none", "port 70000", "     ^~~~~", "70000 is no port: ports go up to 65535"},
 	{"a range as a port", "port 8000-8080", "     ^~~~~~~~~", "for a range write: portrange 8000-8080"},
 	{"a range too far", "portrange 1-70000", "          ^~~~~~~", "70000 is no port"},
+	{"a service as a range", "portrange http", "          ^~~~", `"http" is no range of ports: give two ports, as in portrange 8000-8080, or write: port http`},
 	{"a service that is not known", "port nosuch", "     ^~~~~~", `"nosuch" is no service that is known here: give its number`},
 	{"a service of another protocol", "udp port http", "^~~~~~~~~~~~~", `"http" is a service of tcp, not of udp: write: udp port 80`},
 	{"ports of what has none", "icmp port 80", "^~~~~~~~~~~~", `"icmp" does not go with a port: join them by "and": icmp and port 80`},

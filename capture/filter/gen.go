@@ -80,13 +80,13 @@ var (
 	never  = &cond{op: opNever}
 )
 
-// and, or and invert leave out what cannot make a difference, as libpcap's
-// optimizer does: what is left out cannot refuse a packet for being too short.
+// and, or and invert leave out what cannot make a difference. A test stays where
+// its result does not matter but it may refuse a packet for being too short.
 func and(list ...*cond) *cond {
 	all := always
 	for _, c := range list {
 		switch {
-		case all.op == opNever || c.op == opNever:
+		case all.op == opNever:
 			return never
 		case all.op == opAlways:
 			all = c
@@ -101,7 +101,7 @@ func or(list ...*cond) *cond {
 	one := never
 	for _, c := range list {
 		switch {
-		case one.op == opAlways || c.op == opAlways:
+		case one.op == opAlways:
 			return always
 		case one.op == opNever:
 			one = c

@@ -272,6 +272,9 @@ func (x *primitive) ports(g *generator) (first, last uint32, protos []uint32, ok
 		first, last, ok = x.id.value, x.id.value, x.portFits(g, uint64(x.id.value))
 	case x.id.kind == tokenName && x.q.kind == portRangeKind && strings.Contains(x.id.text, "-"):
 		first, last, on, ok = x.portRange(g, on)
+	case x.id.kind == tokenName && x.q.kind == portRangeKind:
+		g.fail(x.id.span, fmt.Sprintf("%q is no range of ports", x.id.text), "give two ports, as in portrange 8000-8080, or write: port "+x.id.text)
+		return 0, 0, nil, false
 	case x.id.kind == tokenName:
 		first, on, ok = x.service(g, x.id.text, on)
 		last = first

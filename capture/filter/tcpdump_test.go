@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -115,7 +116,7 @@ func TestSameAsTcpdump(t *testing.T) {
 					t.Errorf("%s: no program of tcpdump's is kept: go test ./capture/filter -run TestSameAsTcpdump -update", e)
 					continue
 				}
-				compareWith(t, l, e, understandKept(text), packets)
+				compareWith(t, l, e, understandKept(text), packets, true)
 			}
 		})
 	}
@@ -135,15 +136,16 @@ func TestSameAsInstalledTcpdump(t *testing.T) {
 			packets := samples(l)
 			for _, e := range expressions(t, l) {
 				they := understand(ask(t, l.dlt, e), func() string { return ask(t, l.dlt, e, "-O") })
-				compareWith(t, l, e, they, packets)
+				compareWith(t, l, e, they, packets, true)
 			}
 		})
 	}
 }
 
 // compareWith holds our program against tcpdump's: both run on every packet,
-// whole and cut after every byte.
-func compareWith(t *testing.T, l *link, expression string, they theirs, packets []sample) {
+// whole and cut after every byte. Of whole packets tcpdump's optimizer makes no
+// difference unless, as strict leaves out, bytes behind their end are asked for.
+func compareWith(t *testing.T, l *link, expression string, they theirs, packets []sample, strict bool) {
 	f, err := Parse(expression, Options{NoTcpdump: true})
 	var ours *Program
 	if err == nil {
@@ -152,6 +154,8 @@ func compareWith(t *testing.T, l *link, expression string, they theirs, packets 
 	switch {
 	case err != nil && they.program != nil:
 		t.Errorf("%s: %v: tcpdump compiles it", expression, err)
+		return
+	case err == nil && !strict && quirk.MatchString(they.refusal):
 		return
 	case err == nil && they.program == nil:
 		t.Errorf("%s: compiled; tcpdump says: %s", expression, they.refusal)
@@ -163,10 +167,41 @@ func compareWith(t *testing.T, l *link, expression string, they theirs, packets 
 		for n := len(p.data); n >= 0; n-- {
 			wire := uint32(len(p.data))
 			got, want := ours.Match(p.data[:n], wire), they.program.Match(p.data[:n], wire)
-			if got != want && (n == len(p.data) || got != they.plain().Match(p.data[:n], wire)) {
+			if got != want && (strict && n == len(p.data) || got != they.plain().Match(p.data[:n], wire)) {
 				t.Errorf("%s: packet %q, %d of %d bytes: %v, tcpdump %v\nours:\n%stcpdump's:\n%s", expression, p.name, n, len(p.data), got, want, listing(ours), listing(they.program))
 				return
 			}
+		}
+	}
+}
+
+// quirk is what tcpdump refuses at random: it looks at the first number of a
+// calculation as if there was no other.
+var quirk = regexp.MustCompile("shift by more than 31 bits|division by zero|modulus by zero")
+
+// Captures of BSD loopback come from systems with other numbers for IPv6 than
+// Linux, which the tcpdump that is compared with asks for, and of either byte order.
+func TestAddressFamilies(t *testing.T) {
+	for _, c := range []struct {
+		expression string
+		linkType   uint16
+		family     []byte
+		want       bool
+	}{
+		{"ip6", 0, []byte{30, 0, 0, 0}, true}, {"ip6", 0, []byte{0, 0, 0, 30}, true}, {"ip6", 0, []byte{28, 0, 0, 0}, true},
+		{"ip6", 0, []byte{24, 0, 0, 0}, true}, {"ip6", 0, []byte{2, 0, 0, 0}, false}, {"ip6", 108, []byte{0, 0, 0, 24}, true},
+		{"ip6", 108, []byte{24, 0, 0, 0}, false}, {"ip", 0, []byte{0, 0, 0, 2}, true}, {"ip", 0, []byte{2, 0, 0, 0}, true},
+	} {
+		f, err := Parse(c.expression, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := f.Program(c.linkType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Match(join(c.family, payloads6()[0].data), 64); got != c.want {
+			t.Errorf("%s, link type %d, family % x: %v", c.expression, c.linkType, c.family, got)
 		}
 	}
 }
