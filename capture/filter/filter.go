@@ -27,7 +27,7 @@ import (
 type Options struct {
 	// Live compiles for a packet socket of Linux: of Ethernet frames the kernel
 	// tells the outer VLAN tag beside the data, and inbound, outbound and ifindex
-	// can be asked of it.
+	// can be asked of it. Match does not know what the kernel does.
 	Live bool
 
 	// NoTcpdump keeps expressions that the built-in language has not from being

@@ -228,8 +228,8 @@ func bytesEqual(from loader, off uint32, b []byte) *cond {
 	return all
 }
 
-// either tests one direction, or both in the way that is asked for. At one is the
-// test where the source stands, at the other where the destination does.
+// either is the test of the direction that is asked for, of the two that look at
+// the source and at the destination, or both.
 func either(dir direction, source, destination *cond) *cond {
 	switch dir {
 	case src:

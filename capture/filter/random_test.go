@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var randomCount = flag.Int("random", 40, "how many expressions made at random are compared with the installed tcpdump, for each link type")
+var randomCount = flag.Int("random", 15, "how many expressions made at random are compared with the installed tcpdump, for each link type")
 
 // Expressions made at random mean the same to the installed tcpdump, or nothing.
 func TestSameAsInstalledTcpdumpAtRandom(t *testing.T) {

@@ -122,7 +122,8 @@ func TestSameAsTcpdump(t *testing.T) {
 	}
 }
 
-// The tcpdump that is installed may be another one.
+// The tcpdump that is installed may be another one. Of link types but Ethernet some
+// expressions will do: it takes its time.
 func TestSameAsInstalledTcpdump(t *testing.T) {
 	if testing.Short() {
 		t.Skip("tcpdump is not run: -short")
@@ -134,7 +135,10 @@ func TestSameAsInstalledTcpdump(t *testing.T) {
 		t.Run(l.dlt, func(t *testing.T) {
 			t.Parallel()
 			packets := samples(l)
-			for _, e := range expressions(t, l) {
+			for i, e := range expressions(t, l) {
+				if l != &links[0] && i%8 != int(l.number)%8 {
+					continue
+				}
 				they := understand(ask(t, l.dlt, e), func() string { return ask(t, l.dlt, e, "-O") })
 				compareWith(t, l, e, they, packets, true)
 			}
