@@ -31,7 +31,6 @@ const (
 type packet struct {
 	data []byte
 	kind int
-	wire int // octets that follow and are not there: the snap length of the quoted
 
 	src, dst analyzer.Addr // of the innermost IP header
 	ttl      uint8
