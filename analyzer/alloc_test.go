@@ -34,7 +34,12 @@ func connection(port uint16, start int64) []Segment {
 // Memory belongs to open flows: connections that come and go use that of those
 // before them.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	tr := New(Config{})
+	t.Run("alone", func(t *testing.T) { steadyState(t, Config{}) })
+	t.Run("with what other tools say", func(t *testing.T) { steadyState(t, Config{Peers: true}) })
+}
+
+func steadyState(t *testing.T, cfg Config) {
+	tr := New(cfg)
 	now := int64(1e18)
 	var x Segment // one, as a source fills it
 	round := func() {
@@ -61,7 +66,12 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 // Ordinary segments of an open connection allocate nothing, with every
 // detector at work.
 func TestOrdinarySegmentsAllocateNothing(t *testing.T) {
-	tr := New(Config{})
+	t.Run("alone", func(t *testing.T) { ordinary(t, Config{}) })
+	t.Run("with what other tools say", func(t *testing.T) { ordinary(t, Config{Peers: true}) })
+}
+
+func ordinary(t *testing.T, cfg Config) {
+	tr := New(cfg)
 	list := connection(4000, 1e18)
 	for i := range 7 {
 		tr.Observe(&list[i])
@@ -91,8 +101,11 @@ func segmentsOf(port uint16) []Segment {
 }
 
 // The cost of one segment of an open connection.
-func BenchmarkObserveData(b *testing.B) {
-	tr := New(Config{})
+func BenchmarkObserveData(b *testing.B)  { observeData(b, Config{}) }
+func BenchmarkObservePeers(b *testing.B) { observeData(b, Config{Peers: true}) }
+
+func observeData(b *testing.B, cfg Config) {
+	tr := New(cfg)
 	list := connection(4000, 1e18)
 	for i := range 7 {
 		tr.Observe(&list[i])

@@ -53,7 +53,7 @@ func (f *Flow) sentAgain(s Side, x *Segment) {
 		e.lostHead = e.lostHead || b == nil
 	case refused || x.DontFragment && e.fullFrom == noFull && p.ack.Less(e.full.Add(full)):
 		e.big = &bigSegment{seq: x.Seq, size: x.Len, n: 1, first: x.Time, last: x.Time,
-			firstFrame: x.Frame, lastFrame: x.Frame, heard: p.Counters.Segments, duplicates: p.Counters.DuplicateACK}
+			firstFrame: x.Frame, lastFrame: x.Frame, heard: p.Counters.Segments, duplicates: p.duplicateACKs}
 		if refused {
 			e.big.tooBig = 1
 		}
@@ -81,7 +81,7 @@ func (b *bigSegment) again(x *Segment, p *Endpoint, full, refused bool) {
 		b.firstGap = b.gap
 	}
 	b.last, b.lastFrame = x.Time, x.Frame
-	b.duplicates = p.Counters.DuplicateACK
+	b.duplicates = p.duplicateACKs
 }
 
 // routerRefuses reports whether a router has said that a segment of side s of

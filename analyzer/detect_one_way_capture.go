@@ -65,7 +65,7 @@ func (f *Flow) signOfLife(hidden Side) (sign string, frame uint64) {
 	// second (RFC 6298 2.1), three with an initial one of an older stack.
 	const repeats = int64(3 * time.Second)
 	c := &v.Counters
-	if c.Bytes > 0 && c.Retransmitted == 0 && c.Segments-c.KeepAlive >= 4 && v.LastData-f.Start > repeats {
+	if c.Bytes > 0 && v.repeated == 0 && c.Segments-v.keepAlives >= 4 && v.LastData-f.Start > repeats {
 		return fmt.Sprintf("the %s goes on sending and repeats nothing (frame %s)", name, FrameText(v.LastFrame)), v.LastFrame
 	}
 	return "", 0

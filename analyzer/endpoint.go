@@ -60,6 +60,9 @@ type sender struct {
 	hasISN           bool
 	gap              span // acknowledged last without having gone past
 
+	// How many of its segments were what ours says they are (Facts).
+	repeated, duplicateACKs, keepAlives uint64
+
 	fin       Seq  // number of its FIN
 	hasFIN    bool // a FIN counts: seen, or assumed
 	finSeen   bool // and it was captured

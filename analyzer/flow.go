@@ -155,13 +155,15 @@ type Close struct {
 
 // Counters count one side's own segments.
 type Counters struct {
-	Segments          uint64 // all, capture duplicates left out
-	Bytes             uint64 // payload octets, each counted once
-	Retransmitted     uint64 // segments that repeat sequence space
-	OutOfOrder        uint64
-	DuplicateACK      uint64
-	KeepAlive         uint64
-	ZeroWindow        uint64
+	Segments uint64 // all, capture duplicates left out
+	Bytes    uint64 // payload octets, each counted once
+	// These five are Wireshark's, and counted with Config.Peers only: the
+	// segments of which its tcp.analysis says so.
+	Retransmitted     uint64 // retransmission, with those that are fast or spurious
+	OutOfOrder        uint64 // out_of_order
+	DuplicateACK      uint64 // duplicate_ack
+	KeepAlive         uint64 // keep_alive
+	ZeroWindow        uint64 // zero_window
 	Resets            uint64
 	SYN               uint64
 	FIN               uint64
@@ -210,7 +212,8 @@ type Flow struct {
 	Transitions []Transition
 	Remarks     []Remark
 	Findings    []Finding
-	Zeek        Zeek // what Zeek says of it; with Config.Peers
+	Zeek        Zeek      // what Zeek says of it; with Config.Peers
+	Wireshark   Wireshark // what Wireshark says of it; with Config.Peers
 	flowRefs
 	place
 }

@@ -115,7 +115,11 @@ func (t *Tracker) dissolve(f *Flow) {
 	old.paired = false
 	t.index.put(t, &f.Key, old.id)
 	t.unlist(f.id)
+	if CompareFrames(f.LastFrame, f.End, old.LastFrame, old.End) > 0 {
+		old.End, old.LastFrame = f.End, f.LastFrame
+	}
 	for s := range Side(2) {
+		old.Sides[s].Counters.addWireshark(&f.Sides[s].Counters)
 		if n := f.Sides[s].Counters; n.SYN > 0 {
 			old.remark(FactSYNInWindow, s, f.Start, f.FirstFrame)
 			old.Sides[s].Counters.Segments += n.Segments
@@ -123,6 +127,9 @@ func (t *Tracker) dissolve(f *Flow) {
 		}
 	}
 	old.Frames += f.Frames
+	if f.stream != nil {
+		t.streams.release(f.stream)
+	}
 	if f.Number == t.number-1 {
 		t.number--
 	}

@@ -173,7 +173,7 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 			e.repeats(FactWindowProbe, x, p)
 			return FactWindowProbe
 		}
-		e.Counters.KeepAlive++
+		e.keepAlives++
 		e.repeats(FactKeepAlive, x, p)
 		return FactKeepAlive
 	case x.Len == 1 && x.Seq == e.nxt && p.hasACK && p.window == 0:
@@ -184,10 +184,9 @@ func (f *Flow) measure(s Side, x *Segment) (facts Facts) {
 		facts |= FactHole
 	case before && e.contig.LessEq(x.Seq) && e.spans.covered(x.Seq, x.end()) == 0 &&
 		(x.Time-e.LastSent < reorderWithin || e.order(x) < 0):
-		e.Counters.OutOfOrder++
 		facts |= FactOutOfOrder | f.overtaken(s, x)
 	case before && !(e.hasFIN && !e.finSeen && x.Flags&FIN != 0 && x.end() == e.fin.Add(1)):
-		e.Counters.Retransmitted++
+		e.repeated++
 		facts |= FactRetransmission | f.resend(s, x)
 		e.repeats(FactRetransmission, x, p)
 		f.sentAgain(s, x)
@@ -267,7 +266,7 @@ func (f *Flow) ackFacts(s Side, x *Segment) Facts {
 	case uint32(x.Window)<<e.shift != e.window:
 		return 0
 	}
-	e.Counters.DuplicateACK++
+	e.duplicateACKs++
 	e.lacks(x.Ack)
 	return FactDuplicateACK
 }
@@ -284,7 +283,6 @@ func (f *Flow) scaleWindow(s Side, x *Segment, moved uint32) {
 	e.window = w
 	e.maxWindow = max(e.maxWindow, w)
 	if w == 0 && x.Flags&(SYN|FIN|RST) == 0 {
-		e.Counters.ZeroWindow++
 		e.windowMoves(x)
 	} else if e.stalls != nil {
 		e.windowMoves(x)

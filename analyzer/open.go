@@ -10,7 +10,7 @@ func (f *Flow) takeSYN(s Side, x *Segment) Facts {
 	now := passing{time: x.Time, frame: x.Frame}
 	if e.hasISN {
 		facts |= FactRetransmission
-		e.Counters.Retransmitted++
+		e.repeated++
 		e.rttStart, p.rttStart = 0, 0
 		if e.proven == SynSent {
 			f.settle(s, x, true)
@@ -113,7 +113,7 @@ func (f *Flow) takeSYNACK(s Side, x *Segment) Facts {
 	e.resent.sent(x.Time)
 	if again {
 		facts |= FactRetransmission
-		e.Counters.Retransmitted++
+		e.repeated++
 		f.synackRetransmits++
 		p.rttStart = 0
 	} else {

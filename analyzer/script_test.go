@@ -107,7 +107,7 @@ func run(s *script.Script, v script.Variant) *result {
 func (r *result) flow(f *analyzer.Flow, side func(int) analyzer.Side) {
 	a, b := side(0), side(1)
 	r.final = append(r.final, marked(f.Number, f.Sides[a].State, f.Sides[a].Basis, f.Sides[b].State, f.Sides[b].Basis))
-	r.zeek = append(r.zeek, flowMark(f.Number)+f.Zeek.ConnState+" "+f.Zeek.History)
+	r.zeek = append(r.zeek, flowMark(f.Number)+f.Zeek.ConnState+" "+string(f.Zeek.History))
 	for i := range f.Findings {
 		n := &f.Findings[i]
 		who := "-"

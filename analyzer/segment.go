@@ -155,6 +155,8 @@ type Unreachable struct {
 	Src, Dst         Addr
 	SrcPort, DstPort uint16
 	Seq              Seq
+	HasFlags         bool  // the quote reaches to the end of the window: 16 octets of TCP
+	Flags            Flags // when HasFlags
 }
 
 // Link names where a flow was seen. A source numbers the links that it meets;

@@ -22,10 +22,11 @@ type tracked struct {
 
 // flowRefs is what few flows have.
 type flowRefs struct {
-	idle    *idle // nil: it has never been silent for idleAfter
-	mirrors []Key // on other paths, that repeat its segments
-	older   *Flow // the flow before it on the pair, while both may have segments
-	zeek    *zeek // nil without Config.Peers
+	idle    *idle         // nil: it has never been silent for idleAfter
+	mirrors []Key         // on other paths, that repeat its segments
+	older   *Flow         // the flow before it on the pair, while both may have segments
+	zeek    *zeek         // nil without Config.Peers
+	stream  *conversation // Wireshark's, of the first segment; nil without Config.Peers
 }
 
 // summarise fills in what is known only when a flow ends.
@@ -33,12 +34,21 @@ func (f *Flow) summarise() {
 	f.summariseHandshake()
 	f.summariseClose()
 	if f.zeek != nil {
-		f.Zeek = f.zeek.result()
+		f.Zeek, f.Wireshark = f.zeek.result(), Wireshark{Stream: -1}
+	}
+	if v := f.stream; v != nil {
+		f.Wireshark = Wireshark{v.stream, v.completeness}
 	}
 }
 
-// peersTake lets a segment act on what other tools have of the flow.
-func (f *Flow) peersTake(s Side, x *Segment) {
+// tellPeers lets a segment act on what other tools have of the flow; of and
+// flags are what it is to Wireshark.
+func (t *Tracker) tellPeers(f *Flow, s Side, x *Segment, of *conversation, flags streamFlags) {
+	if f.stream == nil && of != nil {
+		f.stream = of
+		t.streams.hold(of)
+	}
+	f.Sides[s].Counters.count(flags)
 	if f.zeek == nil {
 		f.zeek = new(zeek)
 	}

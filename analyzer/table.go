@@ -335,6 +335,9 @@ func (t *Tracker) finish(f *Flow) {
 	if t.cfg.OnFlow != nil {
 		t.cfg.OnFlow(f)
 	}
+	if f.stream != nil {
+		t.streams.release(f.stream)
+	}
 	t.drop(f)
 }
 

@@ -21,8 +21,9 @@ type Config struct {
 	// less memory, and unpacked when a segment of theirs comes. 0 is
 	// DefaultAwake. Results do not depend on it.
 	Awake int
-	// Peers asks for what other tools say of each flow: Flow.Zeek. It costs
-	// time and memory for each flow.
+	// Peers asks for what other tools say of each flow: Flow.Zeek,
+	// Flow.Wireshark and the counters that are Wireshark's. It costs time and
+	// memory for each flow.
 	Peers bool
 	// FirstNumber is the number of the first flow.
 	FirstNumber int
@@ -78,6 +79,7 @@ type Tracker struct {
 	number    int
 	totals    Totals
 	step      Step
+	streams   *conversations // nil without Config.Peers
 
 	// The flows held: see table.go and dormant.go.
 	index   index
@@ -123,6 +125,9 @@ func New(cfg Config) *Tracker {
 	t := &Tracker{cfg: cfg, number: cfg.FirstNumber, listeners: make(map[listener]struct{}),
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key),
 		index: newIndex(), rests: make(map[uint32]*rest)}
+	if cfg.Peers {
+		t.streams = &conversations{of: map[Key]*conversation{}}
+	}
 	for _, d := range cfg.Detectors {
 		t.wants |= d.Wants
 		if d.End != nil {
@@ -171,6 +176,11 @@ func (t *Tracker) Observe(x *Segment) {
 	}
 	t.Advance(x.Time)
 	k, s := KeyOf(x)
+	var of *conversation
+	var flags streamFlags
+	if t.streams != nil {
+		of, flags = t.streams.segment(k, s, x)
+	}
 	t.turn++
 	f := t.find(&k)
 	if f == nil {
@@ -186,8 +196,8 @@ func (t *Tracker) Observe(x *Segment) {
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.note(s, x)
-	if t.cfg.Peers {
-		f.peersTake(s, x)
+	if t.streams != nil {
+		t.tellPeers(f, s, x, of, flags)
 	}
 	facts := f.take(s, x)
 	if k.self() {
@@ -269,6 +279,9 @@ func (e *Endpoint) relative(n Seq) uint32 {
 func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
 	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
+	if t.streams != nil && u.HasFlags {
+		t.streams.quote(k, s, u)
+	}
 	t.turn++
 	f := t.find(&k)
 	if f == nil {

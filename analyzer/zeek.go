@@ -5,7 +5,7 @@ package analyzer
 // it forgets one after 5 s without an answer or 5 min of silence.
 type Zeek struct {
 	ConnState string // conn_state, as S1 or RSTO
-	History   string // history: upper case is what its originator sent
+	History   []byte // history: upper case is what its originator sent
 }
 
 // zeek follows a flow by the rules of Zeek 7 (its TCPSessionAdapter and
@@ -332,7 +332,7 @@ func (z *zeek) result() Zeek {
 	case os == zeekEstablished && rs == zeekEstablished:
 		state = "S1"
 	}
-	return Zeek{ConnState: state, History: string(z.history)}
+	return Zeek{ConnState: state, History: z.history}
 }
 
 // zeekGaveUp matches the script's pattern ^\^?S[^HAFGIQ]*R.*$.

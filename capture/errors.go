@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/tcpflow-states/tcpflow-states/capture/filter"
 )
 
 // Error says why a source cannot go on: which file, where in it, what was
@@ -128,6 +130,20 @@ func (s *stream) unreadable(e *Error, remedy string) {
 	}
 	e.Problem = "reading failed: " + cause(s.w.err)
 	e.Remedy = remedy
+}
+
+// filterError is the Error for a frame of a link type that the filter cannot be
+// compiled for.
+func (s *stream) filterError(err error) *Error {
+	e := &Error{File: s.stats.Name, Frame: s.stats.Frames + 1, Offset: s.at, Err: err, Compression: s.stats.Compression}
+	var wrong *filter.Error
+	if errors.As(err, &wrong) {
+		e.Problem = fmt.Sprintf("filter %q cannot be applied: %s", wrong.Part(), wrong.Problem)
+		e.Remedy = wrong.Remedy
+		return e
+	}
+	e.Problem = err.Error()
+	return e
 }
 
 // thousands writes a number with commas, as in 88,310.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/google/gopacket/layers"
+
+	"github.com/tcpflow-states/tcpflow-states/capture/filter"
 )
 
 // linkType is one link-layer header type that captures name by number.
@@ -98,6 +100,8 @@ type port struct {
 	snap   uint32    // pcapng: the interface's snap length, 0 for none
 	clock  clock     // pcapng: how it writes times
 
+	program *filter.Program // nil before the first frame, and without a filter
+
 	dropped uint64 // pcapng: what Interface Statistics say that it lost
 	lost    uint64 // pcapng: the same by its packets' own counts
 }
@@ -118,6 +122,7 @@ type frame struct {
 	headers uint8  // read since the frame's beginning or the last IP header
 	tunnels uint8  // entered
 	verify  bool   // Options.VerifyChecksums
+	refused bool   // by the filter
 	lone    bool   // a first fragment is decoded for itself, and so are those in it
 	ifName  []byte // the interface as a header of the frame names it
 
@@ -178,6 +183,9 @@ func (d *decoder) decode(f *frame, p *Packet) Reason {
 	}
 	if f.port.link == nil {
 		return SkippedLinkType
+	}
+	if f.refused {
+		return SkippedFilter
 	}
 	next, reason := f.port.link.decode(f)
 	for reason == delivered {

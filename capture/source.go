@@ -33,6 +33,7 @@ import (
 	"syscall"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/capture/filter"
 )
 
 // Kind says which field of a Packet Next has filled.
@@ -90,8 +91,14 @@ type Options struct {
 	// the same.
 	IgnoreVLAN, IgnoreTunnel bool
 
-	// OnFrame, if set, is shown every frame before it is decoded, whatever it
-	// carries: for who wants the captured bytes. It keeps nothing of the Frame.
+	// Filter, if set, passes over the frames that it does not accept, as they
+	// were captured: before tunnels are entered and fragments put together. They
+	// have their numbers all the same. It is an error when the filter cannot be
+	// compiled for the link type of a frame.
+	Filter *filter.Filter
+
+	// OnFrame, if set, is shown every frame that Filter accepts before it is
+	// decoded, whatever it carries: for who wants the captured bytes. It keeps nothing of the Frame.
 	// Of a frame larger than the window it is shown the beginning.
 	OnFrame func(*Frame)
 
@@ -154,6 +161,7 @@ const (
 	SkippedBadFragment                   // fragments that cannot be of one datagram: IPv6 has them dropped (RFC 5722)
 	SkippedHeaderChecksum                // a wrong IPv4 header checksum, if Options.VerifyChecksums
 	SkippedTCPChecksum                   // a wrong TCP checksum, if Options.VerifyChecksums
+	SkippedFilter                        // not accepted by Options.Filter
 	NumReasons             = iota        // the length of Stats.Skipped
 )
 
@@ -180,6 +188,7 @@ var reasonNames = [NumReasons]string{
 	SkippedBadFragment:     "contradictory IP fragment",
 	SkippedHeaderChecksum:  "bad IP header checksum",
 	SkippedTCPChecksum:     "bad TCP checksum",
+	SkippedFilter:          "left out by the filter",
 }
 
 // encapsulated is no reason and never counted: the IP layer has come to a
@@ -212,6 +221,7 @@ type stream struct {
 	err    error // final: io.EOF or *Error
 
 	onFrame func(*Frame)
+	filter  *filter.Filter
 }
 
 func (s *stream) Stats() *Stats          { return &s.stats }
@@ -253,11 +263,12 @@ func (s *stream) Close() error {
 // octets originally. Some writers leave that smaller than what they captured,
 // and damage makes it anything: it may become a segment's length (ip.go).
 func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame {
-	if s.onFrame != nil {
+	f := &s.d.frame
+	f.refused = s.filter != nil && !s.accepts(port, data, wire)
+	if s.onFrame != nil && !f.refused {
 		s.onFrame(&Frame{Number: s.stats.Frames + 1, Time: time, LinkType: port.number,
 			Interface: s.d.links.nameOf(port.name), Data: data, Wire: wire})
 	}
-	f := &s.d.frame
 	f.port = port
 	f.data = data
 	f.wire = max(int(min(wire, maxRecord)), len(data))
@@ -267,6 +278,19 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 	f.path.name, f.path.ifIndex, f.path.depth = port.name, 0, 0
 	f.headers, f.tunnels, f.ifName = 0, 0, nil
 	return f
+}
+
+// accepts runs the filter on a frame. Where there is no program for its link type
+// the source ends there.
+func (s *stream) accepts(port *port, data []byte, wire uint32) bool {
+	if port.program == nil && port.link != nil {
+		var err error
+		if port.program, err = s.filter.Program(port.number); err != nil {
+			s.err = s.filterError(err)
+			return false
+		}
+	}
+	return port.link == nil || port.program.Match(data, wire)
 }
 
 // count takes a frame into the statistics once it is wholly read, and reports
@@ -431,7 +455,7 @@ func newStream(r io.Reader, name string, o Options) *stream {
 		s.d.links = &linkTable{}
 	}
 	s.d.frame.verify = o.VerifyChecksums
-	s.onFrame = o.OnFrame
+	s.onFrame, s.filter = o.OnFrame, o.Filter
 	s.d.links.ignoreVLAN, s.d.links.ignoreTunnel = o.IgnoreVLAN, o.IgnoreTunnel
 	s.w.r = r
 	s.w.buf = make([]byte, size)

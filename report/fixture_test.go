@@ -124,7 +124,8 @@ func halfClosed() *analyzer.Flow {
 		{Side: 0, From: analyzer.FinWait1, To: analyzer.FinWait2, Trigger: analyzer.RcvACKofFIN, Basis: analyzer.Inferred,
 			Time: sec(11.8), Frame: 131},
 	}
-	f.Zeek = analyzer.Zeek{ConnState: "S2", History: "ShADFa"}
+	f.Zeek = analyzer.Zeek{ConnState: "S2", History: []byte("ShADFa")}
+	f.Wireshark = analyzer.Wireshark{Stream: 3, Completeness: 31}
 	f.Findings = []analyzer.Finding{{
 		Detector: stuckCloseWait, Next: stuckCloseWait.Next, Severity: analyzer.Error, Side: 1, At: sec(11.8), Last: sec(300), Frame: 131,
 		Frames: []uint64{129, 133}, For: 288200 * ms, Count: 2,

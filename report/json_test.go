@@ -58,7 +58,10 @@ func toRecord(f *analyzer.Flow, o Origin) *Flow {
 		rec.Findings = append(rec.Findings, toFinding(f, &f.Findings[i]))
 	}
 	if f.Zeek.ConnState != "" {
-		rec.Zeek = &Zeek{f.Zeek.ConnState, f.Zeek.History}
+		rec.Zeek = &Zeek{f.Zeek.ConnState, string(f.Zeek.History)}
+		if f.Wireshark.Stream >= 0 {
+			rec.Wireshark = &Wireshark{f.Wireshark.Stream, f.Wireshark.Completeness}
+		}
 	}
 	return rec
 }

@@ -32,6 +32,13 @@ type Flow struct {
 	Counters     BothCounters `json:"counters" doc:"what each side sent"`
 	Findings     []Finding    `json:"findings" doc:"what is wrong, or worth knowing"`
 	Zeek         *Zeek        `json:"zeek,omitempty" doc:"what Zeek's conn.log says of the flow: docs/compatibility.md"`
+	Wireshark    *Wireshark   `json:"wireshark,omitempty" doc:"what tshark says of it: docs/compatibility.md"`
+}
+
+// Wireshark is what Wireshark says of a flow.
+type Wireshark struct {
+	Stream       int   `json:"stream" doc:"tcp.stream of the first frame"`
+	Completeness uint8 `json:"completeness" doc:"tcp.completeness of that stream"`
 }
 
 // Zeek is what Zeek says of a flow.
@@ -129,11 +136,11 @@ type BothCounters struct {
 type Counters struct {
 	Segments          uint64 `json:"segments" doc:"all but capture duplicates"`
 	Bytes             uint64 `json:"bytes" doc:"payload octets, each counted once"`
-	Retransmitted     uint64 `json:"retransmitted" doc:"segments that repeat sequence space"`
-	OutOfOrder        uint64 `json:"out_of_order" doc:"segments that fill a hole"`
-	DuplicateACK      uint64 `json:"duplicate_ack" doc:"segments that acknowledge nothing new and carry nothing"`
-	KeepAlive         uint64 `json:"keep_alive" doc:"keep-alive probes"`
-	ZeroWindow        uint64 `json:"zero_window" doc:"segments that closed the window"`
+	Retransmitted     uint64 `json:"retransmitted" doc:"segments that Wireshark calls retransmissions: tcp.analysis.retransmission"`
+	OutOfOrder        uint64 `json:"out_of_order" doc:"tcp.analysis.out_of_order, as Wireshark counts"`
+	DuplicateACK      uint64 `json:"duplicate_ack" doc:"tcp.analysis.duplicate_ack, as Wireshark counts"`
+	KeepAlive         uint64 `json:"keep_alive" doc:"tcp.analysis.keep_alive, as Wireshark counts"`
+	ZeroWindow        uint64 `json:"zero_window" doc:"tcp.analysis.zero_window, as Wireshark counts"`
 	Resets            uint64 `json:"resets" doc:"RST segments"`
 	SYN               uint64 `json:"syn" doc:"SYN segments"`
 	FIN               uint64 `json:"fin" doc:"FIN segments"`

@@ -47,7 +47,7 @@ type Format struct {
 // Formats is the list of all formats; the first is the default.
 var Formats = []*Format{
 	{"table", "what a person reads in ten seconds: totals, findings, flows", newTable, false},
-	{"wide", "the same with every column, whatever the width", newWide, false},
+	{"wide", "the same with every column, whatever the width", newWide, true},
 	{"json", "one object: meta, flows by number, summary (docs/schema.json)", newJSON, true},
 	{"ndjson", "one object a line: meta, each flow as it ends, summary", newNDJSON, true},
 }

@@ -25,6 +25,8 @@ type MetaOptions struct {
 	StuckAfter  map[string]Seconds `json:"stuck_after" doc:"for each state, how long a side rests in it, silent, before it counts as stuck, s"`
 	Separate    bool               `json:"separate,omitzero" doc:"several captures are read each for itself, not as one"`
 	MaxFlows    int                `json:"max_flows" doc:"most flows held at once"`
+	Filter      Text               `json:"filter,omitzero" doc:"only frames that match this tcpdump expression"`
+	BPFProgram  Text               `json:"bpf_program,omitzero" doc:"only frames that this compiled filter accepts: the output of tcpdump -ddd, or the name of a file with it"`
 	Flow        []int              `json:"flow,omitempty" doc:"only these flow numbers"`
 	Host        []string           `json:"host,omitempty" doc:"only flows of these addresses"`
 	Port        []string           `json:"port,omitempty" doc:"only flows of these ports"`

@@ -62,7 +62,7 @@ func noTCP(s *Summary) string {
 		readable = readable || s.Files[i].Format != ""
 		snap = max(snap, s.Files[i].SnapNeeded)
 	}
-	cut, encrypted := s.Skipped[cutBeforeTCP], s.Skipped["encrypted or compressed"]
+	cut, encrypted, filtered := s.Skipped[cutBeforeTCP], s.Skipped["encrypted or compressed"], s.Skipped["left out by the filter"]
 	switch {
 	case len(s.Files) > 0 && !readable:
 		return ""
@@ -72,6 +72,9 @@ func noTCP(s *Summary) string {
 		return "no TCP flow: no frame was captured. Nothing passed while the capture ran, or its filter let nothing through"
 	case s.Segments > 0:
 		return "no TCP flow: the segments are lone RSTs, which belong to none"
+	case filtered > 0 && filtered == s.Frames:
+		return "no TCP flow: the filter left out all of " + plural(int(s.Frames), "frame") +
+			". Frames with a VLAN tag match only behind vlan, as in: vlan and port 80"
 	case cut > 0 && cut >= s.Frames/2:
 		return "no TCP flow: the snap length cut the TCP headers off. Capture again with more of each frame (tcpdump -s " + strconv.FormatUint(snap, 10) + ")"
 	case encrypted > 0 && encrypted >= s.Frames/2:

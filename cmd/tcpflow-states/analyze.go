@@ -45,6 +45,10 @@ once. With --separate each capture is read for itself, and the flow numbers go o
 for several taps of the same connections, whose clocks differ, or captures that have
 nothing to do with each other.
 
+--filter takes the language of tcpdump and decides frame by frame, before anything
+else: what it leaves out, no flow has. As with tcpdump, "port 80" misses frames with
+a VLAN tag ("port 80 or (vlan and port 80)" has both) and later IP fragments.
+
 The tables list the flows that have a finding; --all, or a filter on flows
 (--flow, --host, --port, --state), lists every flow that is chosen. json and
 ndjson always do. Filters also decide what is counted and what --fail-on sees;
@@ -55,6 +59,7 @@ Exit code: 0 done; 1 done, with findings that --fail-on names; 2 not done or not
 wholly (then what could be read is reported all the same).`,
 		Example: `  tcpflow-states analyze edge.pcap
   tcpflow-states analyze edge.pcap --state CLOSE_WAIT@server --all
+  tcpflow-states analyze edge.pcap -f 'net 10.0.0.0/8 and tcp port 443'
   tcpflow-states analyze ring.pcap*
   tcpflow-states analyze --separate client.pcap server.pcap
   tcpflow-states analyze edge.pcap -o ndjson | jq 'select(.type=="flow").findings[]'
@@ -111,6 +116,9 @@ func analyze(o *analyzeOptions, args []string) error {
 	out, err := o.open(in.names)
 	if err != nil {
 		return err
+	}
+	if o.verbose && !o.quiet {
+		o.readOptions.remark()
 	}
 	a := &analysis{o: o, in: in, tally: report.NewTally(), rollup: analyzer.NewRollup(nil), failed: map[string]int{}}
 	if o.format.Name == "ndjson" && out == os.Stdout && onTerminal(out) {
@@ -320,7 +328,7 @@ func (a *analysis) meta() *report.Meta {
 		Files: []report.Text{},
 		Options: report.MetaOptions{
 			OS: o.profile.Name, StuckAfter: map[string]report.Seconds{}, MaxFlows: o.maxFlows,
-			Flow: o.flows, Host: o.text["host"], Port: o.text["port"], State: o.text["state"], Finding: o.text["finding"],
+			Filter: report.Text(o.filter), BPFProgram: report.Text(o.program), Flow: o.flows, Host: o.text["host"], Port: o.text["port"], State: o.text["state"], Finding: o.text["finding"],
 		},
 	}
 	if len(o.text["min-severity"]) > 0 {

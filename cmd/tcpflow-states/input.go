@@ -36,6 +36,9 @@ type inputs struct {
 // newInputs takes the names of the command line. The first Ctrl-C ends the
 // reading, and what was read is reported; the second ends the program.
 func newInputs(args []string, o *readOptions, progress bool) (*inputs, func(), error) {
+	if err := o.compile(); err != nil {
+		return nil, nil, err
+	}
 	names, err := expand(args)
 	if err != nil {
 		return nil, nil, err
@@ -98,6 +101,9 @@ func openTogether(args []string, r *readOptions, o *outputOptions) (*together, e
 	in, stop, err := newInputs(args, r, !o.quiet)
 	if err != nil {
 		return nil, err
+	}
+	if o.verbose && !o.quiet {
+		r.remark()
 	}
 	c := &together{in: in, stop: stop, out: os.Stdout}
 	if c.src, err = in.openAll(); err != nil {

@@ -97,6 +97,8 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			env.Setenv("ESC", "\x1b") // scripts are text
+			own, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator))
+			env.Setenv("OWN", own) // a PATH with nothing else
 			pcaps, err := filepath.Abs(filepath.Join("..", "..", "testdata", "pcaps"))
 			env.Setenv("PCAPS", pcaps)
 			return err

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
+	"github.com/tcpflow-states/tcpflow-states/capture/filter"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -154,14 +158,71 @@ func (o *trackOptions) check() error {
 // readOptions say how captures are read.
 type readOptions struct {
 	capture capture.Options
+	filter  string // tcpdump's expression
+	program string // in place of it: a file with a compiled one, or its text
 }
 
 func (o *readOptions) flags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.filter, "filter", "f", "",
+		"read only the frames that match a tcpdump `EXPRESSION`, as in 'net 10.0.0.0/8 and tcp port 443'")
+	fs.StringVar(&o.program, "bpf-program", "",
+		"read only the frames that a compiled filter accepts: the output of tcpdump -ddd, or a `FILE` with it")
 	fs.BoolVar(&o.capture.IgnoreVLAN, "ignore-vlan", false,
 		"flows of one pair of addresses and ports are one, whatever VLANs their frames are in: for networks with a VLAN for each direction")
 	fs.BoolVar(&o.capture.IgnoreTunnel, "ignore-tunnel", false, "the same for tunnels")
 	fs.BoolVar(&o.capture.VerifyChecksums, "verify-checksums", false,
 		"pass over packets with a wrong IP header or TCP checksum, which their receiver drops; what offload left without one counts as right")
+}
+
+// maxProgramFile is how much of a file is read that should be a filter program.
+const maxProgramFile = 16 << 20
+
+// compile makes the filter of the flags.
+func (o *readOptions) compile() (err error) {
+	switch {
+	case o.filter != "" && o.program != "":
+		return errors.New("--filter and --bpf-program both say which frames to read: give one of them")
+	case o.filter != "":
+		if o.capture.Filter, err = filter.Parse(o.filter, filter.Options{}); err != nil {
+			return fmt.Errorf("--filter: %w", err)
+		}
+	case o.program != "":
+		text, err := programText(o.program)
+		if err == nil {
+			o.capture.Filter, err = filter.ParseProgram(text)
+		}
+		if err != nil {
+			return fmt.Errorf("--bpf-program: %w", err)
+		}
+	}
+	return nil
+}
+
+// programText is the text of a filter program: s itself where it begins with the
+// number of instructions and goes on, else what the file of that name holds.
+func programText(s string) (string, error) {
+	count, _, more := strings.Cut(strings.ReplaceAll(strings.TrimSpace(s), ",", "\n"), "\n")
+	if _, err := strconv.Atoi(strings.TrimSpace(count)); err == nil && more {
+		return s, nil
+	}
+	file, err := os.Open(s)
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return "", fmt.Errorf("%s: %w: give a file with the output of tcpdump -ddd, or that output itself", s, err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxProgramFile))
+	return string(text), err
+}
+
+// remark says what is unusual about the filter.
+func (o *readOptions) remark() {
+	if f := o.capture.Filter; f != nil && f.Outside() != "" {
+		fmt.Fprintf(os.Stderr, "tcpflow-states: --filter: not in the built-in language: compiled by %s\n", report.Clean(f.Outside()))
+	}
 }
 
 // filterOptions choose flows and findings.

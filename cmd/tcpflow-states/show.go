@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,8 +19,9 @@ import (
 type showOptions struct {
 	readOptions
 	trackOptions
+	filterOptions
 	outputOptions
-	flow int
+	flow int // the one that is drawn
 }
 
 func newShow() *cobra.Command {
@@ -29,12 +32,14 @@ func newShow() *cobra.Command {
 		Long: `Draws one flow as a ladder: a line for each segment with its time, flags,
 relative sequence and acknowledgment numbers and length, both sides' states
 beside it (? what is inferred, ~ what is assumed), and findings where they arise.
+Instead of its number, --host, --port, --state and --finding may say which flow it
+is, if they leave one: then the captures are read twice.
 Flow numbers are those of analyze for the same captures: several are one, merged
 by time, and frame 12 of the second is 2:12. (With analyze --separate, numbers went
 on from one capture to the next: show wants that capture alone, with its own.)
 - is standard input.`,
 		Example: `  tcpflow-states show edge.pcap --flow 17
-  tcpflow-states show edge.pcap --flow 17 | less
+  tcpflow-states show edge.pcap --host 10.0.0.5 --port 51544
   tcpflow-states show ring.pcap* --flow 17`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -46,11 +51,7 @@ on from one capture to the next: show wants that capture alone, with its own.)
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	o.flow = -1
-	fs.Var(&value{kind: "N", take: func(s string) (err error) {
-		o.flow, err = flowNumber(s)
-		return err
-	}}, "flow", "number of the flow, as analyze lists it")
+	o.filterOptions.flags(fs)
 	o.readOptions.flags(fs)
 	o.trackOptions.flags(fs)
 	o.outputOptions.flags(fs)
@@ -59,10 +60,10 @@ on from one capture to the next: show wants that capture alone, with its own.)
 }
 
 func show(o *showOptions, args []string) error {
-	if o.flow < 0 {
-		return errors.New("which flow? give --flow N with a number from: tcpflow-states analyze --all " + strings.Join(args, " "))
-	}
 	if err := o.check(); err != nil {
+		return err
+	}
+	if err := o.choose(args); err != nil {
 		return err
 	}
 	all, err := openTogether(args, &o.readOptions, &o.outputOptions)
@@ -83,6 +84,74 @@ func show(o *showOptions, args []string) error {
 		return errors.Join(err, noFlow(o.flow, all.in.titles(), t.Totals().Flows))
 	}
 	return errors.Join(err, d.err)
+}
+
+// choose finds the number of the flow that is asked for: without any other filter
+// that is the one of --flow.
+func (o *showOptions) choose(args []string) error {
+	others := o.hosts != nil || o.ports != nil || o.states != nil || o.onFindings()
+	switch {
+	case len(o.flows) > 1:
+		return errors.New("--flow: show draws one flow: give one number")
+	case len(o.flows) == 1 && !others:
+		o.flow = o.flows[0]
+		return nil
+	case !others:
+		return errors.New("which flow? give --flow N with a number from: tcpflow-states analyze --all " + strings.Join(args, " "))
+	case slices.ContainsFunc(args, live):
+		return errors.New("which flow? a pipe can be read only once: give --flow N alone, or save the capture to a file first")
+	}
+	found, err := o.matching(args)
+	switch {
+	case err != nil:
+		return err
+	case len(found) == 0:
+		return errors.New("no flow passes the filters: tcpflow-states analyze --all " + strings.Join(args, " ") + " lists what there is")
+	case len(found) > 1:
+		return fmt.Errorf("%s flows pass the filters: give --flow N with one of %s", report.Thousands(len(found)), numbers(found))
+	}
+	o.flow = found[0]
+	return nil
+}
+
+// matching reads the captures for the numbers of the flows that pass the filters.
+// What is wrong with the captures is said when they are read again.
+func (o *showOptions) matching(args []string) (found []int, err error) {
+	all, err := openTogether(args, &o.readOptions, &outputOptions{quiet: o.quiet})
+	if err != nil {
+		return nil, err
+	}
+	cfg := o.config()
+	cfg.OnFlow = func(f *analyzer.Flow) {
+		shown := func(n analyzer.Finding) bool { return o.wantsFinding(&n) }
+		if o.wants(f) && (!o.onFindings() || slices.ContainsFunc(f.Findings, shown)) {
+			found = append(found, f.Number)
+		}
+	}
+	t := analyzer.New(cfg)
+	all.in.read(all.src, t, func() bool { return false })
+	t.Close()
+	if all.in.stopped.Load() {
+		return nil, errors.Join(errInterrupted, all.close())
+	}
+	slices.Sort(found)
+	return found, all.close()
+}
+
+// numbers lists the first of them.
+func numbers(list []int) string {
+	const most = 10
+	var b strings.Builder
+	for i, n := range list[:min(len(list), most)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.Itoa(n))
+	}
+	if len(list) > most {
+		b.WriteString(", …")
+	}
+	return b.String()
 }
 
 // drawing is one run of show.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,14 +23,15 @@ type found struct {
 	across []analyzer.Finding
 }
 
-func find(packets []capture.Packet) *found {
+func find(packets []capture.Packet, cfg analyzer.Config) *found {
 	r := &found{flows: map[analyzer.Key][]analyzer.Finding{}}
 	rollup := analyzer.NewRollup(nil)
-	t := analyzer.New(analyzer.Config{OnFlow: func(f *analyzer.Flow) {
+	cfg.OnFlow = func(f *analyzer.Flow) {
 		k := pairOf(f.Key)
 		r.flows[k] = append(r.flows[k], f.Findings...)
 		rollup.Add(f)
-	}})
+	}
+	t := analyzer.New(cfg)
 	for _, p := range packets {
 		if p.Kind == capture.KindUnreachable {
 			t.ObserveUnreachable(&p.Unreachable)
@@ -50,7 +52,7 @@ func eachTap(t *testing.T, look func(truth *Truth, tap string, r *found)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			look(truth, tap, find(packets))
+			look(truth, tap, find(packets, analyzer.Config{}))
 		}
 	}
 }
@@ -276,4 +278,20 @@ var answers = map[string]answer{
 	"rst_exact reset by server":                         by("rst-injected-suspected", "half-open-peer"),
 	"fin_wait_2_timeout reset by client":                because("the server's late FIN met no socket: the client's FIN_WAIT_2 had run out. Both had closed, nothing was lost"),
 	"fin_wait_2_timeout stuck FIN_WAIT_2":               because("2 s are below --stuck-after; with 1s it is raised"),
+}
+
+// What is found does not depend on whether other tools' words were asked for.
+func TestFindingsWithPeers(t *testing.T) {
+	for _, truth := range scenarios(t) {
+		for _, tap := range truth.TapNames() {
+			packets, err := ReadTap(truth.Path(tap))
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone, with := find(packets, analyzer.Config{}), find(packets, analyzer.Config{Peers: true})
+			if !reflect.DeepEqual(alone, with) {
+				t.Errorf("%s, %s: other findings", truth.Scenario, tap)
+			}
+		}
+	}
 }

@@ -78,7 +78,7 @@ func (s *Script) check() error {
 		return fmt.Errorf("no segments")
 	case len(s.States) != 0 && len(s.States) != segments:
 		return fmt.Errorf("%d segments and %d lines of states", segments, len(s.States))
-	case len(s.States)+len(s.Final)+len(s.History)+len(s.Zeek) == 0 && !s.Asked:
+	case len(s.States)+len(s.Final)+len(s.History)+len(s.Zeek)+len(s.Over) == 0 && !s.Asked:
 		return fmt.Errorf("expects nothing")
 	}
 	return nil
@@ -126,6 +126,13 @@ func (s *Script) parseLine(text string, line int) error {
 			return fmt.Errorf("a and b may be `one socket` or `one host`")
 		}
 		return nil
+	case "over":
+		s.Over = append(s.Over, words[1:])
+		return nil
+	case "snaplen":
+		n, err := strconv.Atoi(words[1])
+		s.SnapLen = n
+		return err
 	case "os":
 		p, ok := analyzer.ProfileNamed(words[1])
 		s.profile = p
@@ -233,6 +240,9 @@ func (l *Line) parseICMP(w []string) error {
 	}
 	l.from = int(w[1][0] - 'a')
 	for i := 2; i+1 < len(w); i += 2 {
+		if l.onWire(w[i:]) {
+			continue
+		}
 		n, err := strconv.ParseUint(w[i+1], 10, 32)
 		if err != nil {
 			return err
@@ -313,6 +323,9 @@ func (l *Line) parseWord(w []string) (int, error) {
 	if len(w) < 2 {
 		return 0, fmt.Errorf("%q lacks its number", w[0])
 	}
+	if l.onWire(w) {
+		return 1, nil
+	}
 	if w[0] == "sack" {
 		from, to, _ := strings.Cut(w[1], ":")
 		o.Set |= analyzer.OptSACK
@@ -353,6 +366,22 @@ func (l *Line) parseWord(w []string) (int, error) {
 		return 0, fmt.Errorf("unknown word %q", w[0])
 	}
 	return 1, nil
+}
+
+// WireWords say what a segment or an ICMP error is as a packet, where nothing
+// that the tracker is given says so: each is followed by one word.
+var WireWords = []string{"opt", "urg", "quote", "over"}
+
+// onWire takes one of WireWords.
+func (l *Line) onWire(w []string) bool {
+	if !slices.Contains(WireWords, w[0]) {
+		return false
+	}
+	if l.Wire == nil {
+		l.Wire = map[string]string{}
+	}
+	l.Wire[w[0]] = w[1]
+	return true
 }
 
 func parseSeq(q *analyzer.Seq, w string) error {

@@ -12,9 +12,16 @@ import (
 // Start is when every script begins: 2026-01-01, ns since 1970-01-01 UTC.
 const Start = int64(1767225600e9)
 
+// Taker takes what happens in a script: a Tracker, or what writes a capture.
+type Taker interface {
+	Observe(*analyzer.Segment)
+	ObserveUnreachable(*analyzer.Unreachable)
+	Advance(now int64)
+}
+
 // Play gives the script's segments to a tracker, and calls after for each line
 // once the tracker has taken it. The lines of a `given` have the number 0.
-func (s *Script) Play(v Variant, t *analyzer.Tracker, after func(*Line)) {
+func (s *Script) Play(v Variant, t Taker, after func(*Line)) {
 	w := wire{v: v, tr: t, one: s.one}
 	for _, e := range s.events() {
 		w.block, w.blockNumber, w.flow = &s.Blocks[e.block], e.block, e.flow
@@ -91,7 +98,7 @@ func (l *Line) segment() bool { return !l.Wait && l.ICMP == nil }
 type wire struct {
 	v           Variant
 	one         string
-	tr          *analyzer.Tracker
+	tr          Taker
 	block       *Block
 	blockNumber int
 	flow        int // within the block

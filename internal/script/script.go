@@ -25,6 +25,12 @@ type Script struct {
 	Zeek     []Want // conn_state and history of each flow
 	History  map[string]Want
 
+	// What it takes to write the script as a capture (internal/oddity): the
+	// headers around its segments, a list for each capture, and the snap length.
+	// Such a script may expect nothing of the tracker.
+	Over    [][]string
+	SnapLen int
+
 	one     string // "socket" or "host": a and b share it
 	profile *analyzer.Profile
 	stuck   *time.Duration
@@ -55,6 +61,7 @@ type Line struct {
 	Line int
 	ICMP *analyzer.Unreachable // nil: none
 	Wait bool
+	Wire map[string]string // what only a capture can show, by the word: see WireWords
 
 	from int // 0: a, 1: b
 	seg  analyzer.Segment
