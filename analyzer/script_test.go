@@ -15,7 +15,8 @@ import (
 // A segment script is a connection as tcpdump prints it and, below a line of
 // dashes, what the tracker must say. testdata/README.txt has the format.
 //
-// Every script runs five times: as written; with the addresses of a and b
+// Every script runs five times, and again with one flow awake at a time, so that
+// all others are packed: as written; with the addresses of a and b
 // swapped, which may swap sides and nothing else; with each side's sequence
 // numbers moved so that they wrap within the script; and with both moved.
 
@@ -48,8 +49,10 @@ func test(t *testing.T, s *script.Script, file string) {
 		if s.Many() && v.Swap {
 			continue // findings name addresses
 		}
-		if diff := compare(s, file, run(s, v)); diff != "" {
-			t.Fatalf("%s, %s\n# %s\n%s", s.Name, v.Name, s.Why, diff)
+		for _, awake := range []int{0, 1} {
+			if diff := compare(s, file, run(s, v, awake)); diff != "" {
+				t.Fatalf("%s, %s, %d awake\n# %s\n%s", s.Name, v.Name, awake, s.Why, diff)
+			}
 		}
 	}
 }
@@ -67,7 +70,7 @@ type result struct {
 }
 
 // run gives the script's segments to a fresh tracker.
-func run(s *script.Script, v script.Variant) *result {
+func run(s *script.Script, v script.Variant, awake int) *result {
 	r := &result{history: map[string]string{}}
 	var last, facts string
 	side := func(i int) analyzer.Side { // a, b to sides
@@ -78,7 +81,7 @@ func run(s *script.Script, v script.Variant) *result {
 	}
 	rollup := analyzer.NewRollup(nil)
 	cfg := s.Config()
-	cfg.Peers = len(s.Zeek) > 0
+	cfg.Peers, cfg.Awake = len(s.Zeek) > 0, awake
 	cfg.OnStep = func(st *analyzer.Step) {
 		last = marked(st.Flow.Number, st.State[side(0)], st.Basis[side(0)], st.State[side(1)], st.Basis[side(1)])
 		facts = strings.Join(st.Facts.Names(), ", ")

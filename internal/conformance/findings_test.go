@@ -280,17 +280,20 @@ var answers = map[string]answer{
 	"fin_wait_2_timeout stuck FIN_WAIT_2":               because("2 s are below --stuck-after; with 1s it is raised"),
 }
 
-// What is found does not depend on whether other tools' words were asked for.
-func TestFindingsWithPeers(t *testing.T) {
+// What is found depends neither on whether other tools' words were asked for,
+// nor on how many flows are packed.
+func TestFindingsAreTheSame(t *testing.T) {
 	for _, truth := range scenarios(t) {
 		for _, tap := range truth.TapNames() {
 			packets, err := ReadTap(truth.Path(tap))
 			if err != nil {
 				t.Fatal(err)
 			}
-			alone, with := find(packets, analyzer.Config{}), find(packets, analyzer.Config{Peers: true})
-			if !reflect.DeepEqual(alone, with) {
-				t.Errorf("%s, %s: other findings", truth.Scenario, tap)
+			want := find(packets, analyzer.Config{})
+			for _, cfg := range []analyzer.Config{{Peers: true}, {Awake: 1}, {Peers: true, Awake: 1}} {
+				if got := find(packets, cfg); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s, %s: other findings with %+v", truth.Scenario, tap, cfg)
+				}
 			}
 		}
 	}
