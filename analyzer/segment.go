@@ -155,8 +155,8 @@ type Unreachable struct {
 	Src, Dst         Addr
 	SrcPort, DstPort uint16
 	Seq              Seq
-	Whole            bool  // the error quotes all of its header, without options
-	Flags            Flags // when Whole
+	HasFlags         bool  // the quote reaches to the end of the window: 16 octets of TCP
+	Flags            Flags // when HasFlags
 }
 
 // Link names where a flow was seen. A source numbers the links that it meets;

@@ -37,7 +37,7 @@ func (f *Flow) summarise() {
 	f.summariseHandshake()
 	f.summariseClose()
 	if f.zeek != nil {
-		f.Zeek = f.zeek.result()
+		f.Zeek, f.Wireshark = f.zeek.result(), Wireshark{Stream: -1}
 	}
 	if v := f.stream; v != nil {
 		f.Wireshark = Wireshark{v.stream, v.completeness}
@@ -47,7 +47,7 @@ func (f *Flow) summarise() {
 // tellPeers lets a segment act on what other tools have of the flow; of and
 // flags are what it is to Wireshark.
 func (t *Tracker) tellPeers(f *Flow, s Side, x *Segment, of *conversation, flags streamFlags) {
-	if f.stream == nil {
+	if f.stream == nil && of != nil {
 		f.stream = of
 		t.streams.hold(of)
 	}

@@ -176,7 +176,7 @@ func (t *Tracker) Observe(x *Segment) {
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.note(s, x)
-	if of != nil {
+	if t.streams != nil {
 		t.tellPeers(f, s, x, of, flags)
 	}
 	facts := f.take(s, x)
@@ -259,7 +259,7 @@ func (e *Endpoint) relative(n Seq) uint32 {
 func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
 	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
-	if t.streams != nil && u.Whole {
+	if t.streams != nil && u.HasFlags {
 		t.streams.quote(k, s, u)
 	}
 	f := t.flows[k]

@@ -2,7 +2,7 @@ package analyzer
 
 // Wireshark is what Wireshark and tshark say of a flow.
 type Wireshark struct {
-	Stream       int   // tcp.stream of the flow's first frame
+	Stream       int   // tcp.stream of the flow's first frame; -1: it reads none of them
 	Completeness uint8 // tcp.completeness of that stream, when the flow ended
 }
 
@@ -114,14 +114,14 @@ func (c *conversations) release(v *conversation) {
 }
 
 // segment gives a segment of side s to its conversation, and says what
-// Wireshark makes of it.
+// Wireshark makes of it. The conversation is nil where it makes nothing of it.
 func (c *conversations) segment(k Key, s Side, x *Segment) (*conversation, streamFlags) {
+	if x.Fragment {
+		return nil, 0 // it reads datagrams that are whole
+	}
 	v, fresh := c.find(k)
 	v, reused := c.resume(v, fresh, s, x.Flags, x.Seq)
-	var flags streamFlags
-	if !x.Fragment { // Wireshark analyses no part of a segment
-		flags = v.analyse(s, x)
-	}
+	flags := v.analyse(s, x)
 	if x.Options.Set&OptTruncated != 0 {
 		flags = 0 // what it finds, it does not say where it cannot read the options
 	}
@@ -130,8 +130,8 @@ func (c *conversations) segment(k Key, s Side, x *Segment) (*conversation, strea
 	return v, flags
 }
 
-// quote gives a segment that an ICMP error quotes with its whole header: to
-// Wireshark it is one of the conversation, but for its analysis.
+// quote gives a segment that an ICMP error quotes up to its window: to Wireshark
+// it is one of the conversation, but for its analysis.
 func (c *conversations) quote(k Key, s Side, u *Unreachable) {
 	v, fresh := c.find(k)
 	v, reused := c.resume(v, fresh, s, u.Flags, u.Seq)

@@ -22,10 +22,10 @@ func streamsOf(t *testing.T, give func(*Tracker)) []Wireshark {
 func TestStreams(t *testing.T) {
 	const start = int64(1e18)
 	list := connection(4000, start)
-	icmp := func(whole bool) *Unreachable {
+	icmp := func(flags bool) *Unreachable {
 		u := &Unreachable{Frame: 1, Time: start, Src: list[0].Src, Dst: list[0].Dst, SrcPort: 4999, DstPort: 80, Seq: 7, Type: 3, Code: 1}
-		if whole {
-			u.Whole, u.Flags = true, SYN
+		if flags {
+			u.HasFlags, u.Flags = true, SYN
 		}
 		return u
 	}
@@ -41,7 +41,7 @@ func TestStreams(t *testing.T) {
 				tr.Observe(&other[i])
 			}
 		}, []Wireshark{{0, 31}, {1, 31}}},
-		{"an ICMP error that quotes a whole TCP header takes a number", func(tr *Tracker) {
+		{"an ICMP error that quotes a TCP header up to its window takes a number", func(tr *Tracker) {
 			tr.ObserveUnreachable(icmp(true))
 			tr.Observe(&list[0])
 		}, []Wireshark{{1, 1}}},
@@ -55,6 +55,12 @@ func TestStreams(t *testing.T) {
 			tr.Observe(&x)
 			tr.Observe(&list[0])
 		}, []Wireshark{{1, 1}}},
+		{"a first fragment without the others is nothing that Wireshark reads", func(tr *Tracker) {
+			x := list[0]
+			x.SrcPort, x.Fragment = 4997, true
+			tr.Observe(&x)
+			tr.Observe(&list[0])
+		}, []Wireshark{{-1, 0}, {0, 1}}},
 		{"the VLAN is no part of the conversation", func(tr *Tracker) {
 			for i := range list {
 				x := list[i]

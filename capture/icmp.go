@@ -8,7 +8,8 @@ import (
 
 const (
 	icmpHeaderLen = 8
-	quotedTCPLen  = 8 // ports and sequence number: what RFC 792 has every error quote
+	quotedWindow  = 16 // what reaches to the end of the window: enough for Wireshark to follow it
+	quotedTCPLen  = 8  // ports and sequence number: what RFC 792 has every error quote
 )
 
 // icmpError reports whether an ICMP type says that a packet did not arrive:
@@ -53,8 +54,8 @@ func (f *frame) icmp(p *Packet, v6 bool) Reason {
 	u.SrcPort = binary.BigEndian.Uint16(f.data)
 	u.DstPort = binary.BigEndian.Uint16(f.data[2:])
 	u.Seq = analyzer.Seq(binary.BigEndian.Uint32(f.data[4:]))
-	if len(f.data) >= tcpHeaderLen {
-		u.Whole, u.Flags = true, analyzer.Flags(f.data[13])
+	if len(f.data) >= quotedWindow {
+		u.HasFlags, u.Flags = true, analyzer.Flags(f.data[13])
 	}
 	p.Kind = KindUnreachable
 	return delivered

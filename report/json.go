@@ -207,7 +207,11 @@ func appendPeers(b []byte, f *analyzer.Flow) []byte {
 	}
 	b = append(append(b, `,"zeek":{"conn_state":"`...), f.Zeek.ConnState...)
 	b = append(append(b, `","history":"`...), f.Zeek.History...)
-	b = appendCount(append(b, `"}`...), `,"wireshark":{"stream":`, uint64(f.Wireshark.Stream))
+	b = append(b, `"}`...)
+	if f.Wireshark.Stream < 0 {
+		return b
+	}
+	b = appendCount(b, `,"wireshark":{"stream":`, uint64(f.Wireshark.Stream))
 	b = appendCount(b, `,"completeness":`, uint64(f.Wireshark.Completeness))
 	return append(b, '}')
 }

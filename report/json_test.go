@@ -59,7 +59,9 @@ func toRecord(f *analyzer.Flow, o Origin) *Flow {
 	}
 	if f.Zeek.ConnState != "" {
 		rec.Zeek = &Zeek{f.Zeek.ConnState, string(f.Zeek.History)}
-		rec.Wireshark = &Wireshark{f.Wireshark.Stream, f.Wireshark.Completeness}
+		if f.Wireshark.Stream >= 0 {
+			rec.Wireshark = &Wireshark{f.Wireshark.Stream, f.Wireshark.Completeness}
+		}
 	}
 	return rec
 }
