@@ -68,7 +68,7 @@ func segment(x *analyzer.Segment, words map[string]string, v6 bool) (packet, err
 		return packet{}, fmt.Errorf("%d octets are more than an IP packet holds", len(b))
 	}
 	p := packet{data: b, kind: kindTCP, src: x.Src, dst: x.Dst, ttl: x.TTL, id: x.IPID, df: x.DontFragment,
-		backward: KeyLess(x.Dst, x.Src)}
+		backward: keyLess(x.Dst, x.Src)}
 	be.PutUint16(b[16:], checksum(p.pseudo(v6, 6), b))
 	if x.Checksum != 0 && x.HeaderSum == 0 {
 		be.PutUint16(b[16:], x.Checksum)
@@ -76,8 +76,8 @@ func segment(x *analyzer.Segment, words map[string]string, v6 bool) (packet, err
 	return p, nil
 }
 
-// KeyLess orders addresses as flows' keys do.
-func KeyLess(a, b analyzer.Addr) bool { return slices.Compare(a[:], b[:]) < 0 }
+// keyLess orders addresses as flows' keys do.
+func keyLess(a, b analyzer.Addr) bool { return slices.Compare(a[:], b[:]) < 0 }
 
 // options encodes a segment's options, as Linux orders them, padded with NOPs.
 func options(x *analyzer.Segment, more string) ([]byte, error) {
