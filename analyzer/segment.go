@@ -106,6 +106,7 @@ type Segment struct {
 	TTL      uint8  // or IPv6 hop limit
 	IPID     uint16 // IPv4 identification; 0 for IPv6
 	Checksum uint16 // TCP checksum as on the wire; 0 when cut
+	MPTCP    uint8  // a bit for each subtype below 8 of the Multipath TCP option that it has (RFC 8684 3)
 
 	// HeaderSum is the ones' complement sum (RFC 1071) of the TCP header, its
 	// checksum among it, and the TCP length, not folded, with the octets of

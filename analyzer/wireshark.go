@@ -41,6 +41,7 @@ type conversation struct {
 	parked       bool // it stands in conversations.done
 	completeness uint8
 	later        uint8 // what its first segment adds once there is another
+	multipath    uint8 // what of Segment.MPTCP has been seen of either side
 	lastSYN      int64 // time of the last SYN without ACK; 0: none
 	firstRTT     int64 // from that to the first ACK without SYN; 0: not known
 	sides        [2]streamSide

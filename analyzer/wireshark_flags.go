@@ -17,17 +17,18 @@ const (
 // streamSide is what Wireshark keeps of one side of a conversation. A number of
 // 0 is one that it has not seen, as in Wireshark.
 type streamSide struct {
-	base     Seq // of the SYN, or as if there had been one
-	hasBase  bool
-	heard    bool  // it has sent something: there is a window
-	next     Seq   // after the highest number sent
-	nextAt   int64 // when that was sent
-	unbroken Seq   // as next, up to the first segment that it misses
-	ack      Seq   // of its last segment
-	ackAt    int64
-	window   uint16      // of its last segment, not scaled
-	last     streamFlags // of its last segment
-	same     int         // duplicate ACKs in a row; -1: it acknowledged what was not captured
+	base      Seq // of the SYN, or as if there had been one
+	hasBase   bool
+	heard     bool  // it has sent something: there is a window
+	next      Seq   // after the highest number sent
+	nextAt    int64 // when that was sent
+	unbroken  Seq   // as next, up to the first segment that it misses
+	ack       Seq   // of its last segment
+	ackAt     int64
+	window    uint16      // of its last segment, not scaled
+	last      streamFlags // of its last segment
+	multipath uint8       // conversation.multipath at its last segment
+	same      int         // duplicate ACKs in a row; -1: it acknowledged what was not captured
 }
 
 // The times with which Wireshark tells segments apart, ns.
@@ -42,7 +43,7 @@ const (
 func (v *conversation) analyse(s Side, x *Segment) (flags streamFlags) {
 	e, p := &v.sides[s], &v.sides[s.Peer()]
 	e.begin(p, x)
-	flags = e.ofNumbers(p, x)
+	flags = e.ofNumbers(p, x, v.multipath)
 	if x.Ack != e.ack {
 		e.same = 0
 	}
@@ -51,6 +52,8 @@ func (v *conversation) analyse(s Side, x *Segment) (flags streamFlags) {
 		flags |= v.again(s, x)
 	}
 	e.follow(x, flags)
+	e.multipath = v.multipath
+	v.multipath |= x.MPTCP
 	return flags
 }
 
@@ -67,8 +70,9 @@ func (e *streamSide) begin(p *streamSide, x *Segment) {
 	}
 }
 
-// ofNumbers is what a segment's numbers and window say.
-func (e *streamSide) ofNumbers(p *streamSide, x *Segment) (flags streamFlags) {
+// ofNumbers is what a segment's numbers and window say. What Multipath TCP has
+// to tell may take an ACK of its own, which is then no duplicate (RFC 8684 4).
+func (e *streamSide) ofNumbers(p *streamSide, x *Segment, multipath uint8) (flags streamFlags) {
 	if x.Len == 1 && x.Seq == e.next && p.heard && p.window == 0 {
 		return streamZeroWindowProbe
 	}
@@ -87,7 +91,7 @@ func (e *streamSide) ofNumbers(p *streamSide, x *Segment) (flags streamFlags) {
 	switch {
 	case x.Window != 0 && p.last&streamKeepAlive != 0, x.Window == 0 && p.last&streamZeroWindowProbe != 0:
 		flags |= streamAnswersProbe
-	case x.Window != 0:
+	case x.Window != 0 && multipath == e.multipath:
 		flags |= streamDuplicateACK
 		e.same = max(e.same, 0) + 1
 	}

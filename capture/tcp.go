@@ -27,6 +27,7 @@ const (
 	optSACKPermitted = 4
 	optSACK          = 5
 	optTimestamps    = 8
+	optMultipath     = 30
 	optFastOpen      = 34
 	optExperiment    = 254
 	// fastOpenMagic marks Fast Open in the experimental option (RFC 7413
@@ -64,7 +65,7 @@ func (f *frame) tcp(p *Packet) Reason {
 	s.Ack = analyzer.Seq(binary.BigEndian.Uint32(b[8:]))
 	s.Flags = analyzer.Flags(b[13])
 	s.Len = uint32(f.wire - header)
-	s.Window, s.Checksum, s.HeaderSum = unknownWindow, 0, 0
+	s.Window, s.Checksum, s.HeaderSum, s.MPTCP = unknownWindow, 0, 0, 0
 	s.Options, s.SACK = analyzer.Options{}, [2]analyzer.Seq{}
 	if len(b) >= tcpChecksumEnd {
 		s.Window = binary.BigEndian.Uint16(b[14:])
@@ -159,6 +160,8 @@ func parseOption(s *analyzer.Segment, kind byte, v []byte) {
 		o.Set |= analyzer.OptTimestamps
 		o.TSVal = binary.BigEndian.Uint32(v)
 		o.TSEcr = binary.BigEndian.Uint32(v[4:])
+	case kind == optMultipath && len(v) > 0 && v[0]>>4 < 8:
+		s.MPTCP |= 1 << (v[0] >> 4)
 	case kind == optFastOpen,
 		kind == optExperiment && len(v) >= 2 && binary.BigEndian.Uint16(v) == fastOpenMagic:
 		o.Set |= analyzer.OptFastOpen

@@ -274,9 +274,6 @@ var Excuses = []Excuse{
 	{Column: "seen", Ours: "part of flow",
 		Why: "to Wireshark every SYN with another number begins a stream; to us it does when it takes the connection over, " +
 			"and not when it is old, forged or answered with a challenge ACK (RFC 5961 4)"},
-	{File: "testdata/oddities/acks_option_malformed.pcap", Column: "duplicate_ack",
-		Why: "tshark says nothing of a segment with an option that it cannot dissect, though it counts it: the next duplicate " +
-			"is its number 2; we count what it counts"},
 	{File: "capture/testdata/encapsulations/frelay", Column: "stream", Why: frameRelay},
 	{File: "capture/testdata/encapsulations/juniper_frelay", Column: "stream", Why: frameRelay},
 }
