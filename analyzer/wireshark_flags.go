@@ -98,16 +98,18 @@ func (e *streamSide) ofNumbers(p *streamSide, x *Segment, multipath uint8) (flag
 	return flags
 }
 
-// ackedTo notes the ACK of the peer's segment: beyond what was captured it is
-// told of once.
+// ackedTo notes the ACK of the peer's segment, beyond what was captured: once
+// per hole, and then as if the side had been asked by any number of duplicates
+// (there -1 in an unsigned count).
 func (e *streamSide) ackedTo(x *Segment) {
 	if e.unbroken == 0 || !e.unbroken.Less(x.Ack) || x.Flags&ACK == 0 {
 		return
 	}
-	if e.unbroken <= e.next { // as numbers: Wireshark does not mind the wrap
-		e.same = -1
+	if e.unbroken.Less(e.next) {
+		e.unbroken = e.next
+		return
 	}
-	e.unbroken = e.next
+	e.same = -1
 }
 
 // again says whether a segment that takes sequence space repeats some, or comes
@@ -121,7 +123,8 @@ func (v *conversation) again(s Side, x *Segment) streamFlags {
 	if !back || x.Len > 1 && e.next-1 == x.Seq {
 		return 0 // it begins with the octet of a window probe
 	}
-	if p.same >= streamDupFirst && p.ack == x.Seq && x.Time-p.ackAt < streamFast {
+	// Where the clock goes back the times wrap round, as there.
+	if (p.same >= streamDupFirst || p.same < 0) && p.ack == x.Seq && uint64(x.Time-p.ackAt) < uint64(streamFast) {
 		return streamRetransmission // fast
 	}
 	within := v.firstRTT
@@ -132,7 +135,7 @@ func (v *conversation) again(s Side, x *Segment) streamFlags {
 	if x.Flags&(SYN|FIN) != 0 {
 		end++
 	}
-	if x.Time-e.nextAt < within && e.next != end {
+	if uint64(x.Time-e.nextAt) < uint64(within) && e.next != end {
 		return streamOutOfOrder
 	}
 	return streamRetransmission
