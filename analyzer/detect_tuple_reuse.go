@@ -64,7 +64,7 @@ func onTupleReuse(d *Detector, st *Step) {
 		n.Severity = d.Severity
 		how = "with an older number, which the side in TIME_WAIT does not take for a new connection"
 	}
-	n.Evidence = fmt.Sprintf("%s's SYN (frame %s) comes %s after the last connection (flow %d) ended, %s; the %s is in TIME_WAIT for %s",
-		f.who(s), FrameText(x.Frame), since(n.For), old.Number, how, old.who(w), since(int64(f.profile.TimeWait)))
+	n.Evidence = fmt.Sprintf("%s's SYN (frame %s) comes %s after the last connection (frames %s to %s) ended, %s; the %s is in TIME_WAIT for %s",
+		f.who(s), FrameText(x.Frame), since(n.For), FrameText(old.FirstFrame), FrameText(old.LastFrame), how, old.who(w), since(int64(f.profile.TimeWait)))
 	f.Raise(n)
 }

@@ -130,9 +130,7 @@ func (t *Tracker) dissolve(f *Flow) {
 	if f.stream != nil {
 		t.streams.release(f.stream)
 	}
-	if f.Number == t.number-1 {
-		t.number--
-	}
+	t.takeBack(f.Number)
 	t.drop(f)
 }
 

@@ -112,11 +112,16 @@ func (t *Tracker) makePlace() uint32 {
 
 // drop lets go of a flow: nothing knows it any more.
 func (t *Tracker) drop(f *Flow) {
-	e := t.entry(f.id)
+	t.release(f.id)
+	f.reset()
+}
+
+// release makes an id and its place free.
+func (t *Tracker) release(id uint32) {
+	e := t.entry(id)
 	t.free = append(t.free, e.where)
 	*e = entry{after: t.freeID}
-	t.freeID = f.id
-	f.reset()
+	t.freeID = id
 }
 
 // limits sets how long each list lets a flow rest untouched. A closed flow
@@ -188,11 +193,10 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 		return nil
 	}
 	f := t.alloc()
-	f.Key, f.Number, f.ReplacedBy = k, t.number, -1
+	f.Key, f.Number, f.ReplacedBy = k, t.nextNumber(f.id), -1
 	for s := range Side(2) {
 		f.begin(s, Unknown, Assumed, 0)
 	}
-	t.number++
 	f.reuse = t.index.get(t, &k) != 0
 	t.index.put(t, &k, f.id)
 	t.enterPath(k)
@@ -206,6 +210,25 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 		f.meetAnswer(s, x)
 	}
 	return f
+}
+
+// nextNumber returns the number of a new flow.
+func (t *Tracker) nextNumber(id uint32) int {
+	if t.share != nil {
+		return t.share.begin(id)
+	}
+	t.number++
+	return t.number - 1
+}
+
+// takeBack makes a number free again where nobody has seen it.
+func (t *Tracker) takeBack(number int) {
+	switch {
+	case t.share != nil && number < -1:
+		t.share.of(number).gone = true
+	case t.share == nil && number == t.number-1:
+		t.number--
+	}
 }
 
 func (t *Tracker) held() (n int) {
@@ -309,6 +332,16 @@ func (t *Tracker) finish(f *Flow) {
 	if f.older != nil {
 		t.finish(f.older)
 	}
+	t.end(f)
+	if t.share != nil {
+		t.share.end(t, f)
+	} else {
+		t.drop(f)
+	}
+}
+
+// end says the last of a flow, and hands it on.
+func (t *Tracker) end(f *Flow) {
 	if g := t.find(&f.Key); g != f && g.refuted() {
 		t.dissolve(g)
 	} else if g != f {
@@ -338,7 +371,6 @@ func (t *Tracker) finish(f *Flow) {
 	if f.stream != nil {
 		t.streams.release(f.stream)
 	}
-	t.drop(f)
 }
 
 // remember keeps who listens, for flows that the capture meets midway.
@@ -347,7 +379,13 @@ func (t *Tracker) remember(f *Flow) {
 		return
 	}
 	s := f.Server()
-	t.listeners[listener{f.Key.Addr[s], f.Key.Port[s]}] = struct{}{}
+	l := listener{f.Key.Addr[s], f.Key.Port[s]}
+	if _, known := t.listeners[l]; !known {
+		t.listeners[l] = struct{}{}
+		if t.share != nil {
+			t.share.heard = append(t.share.heard, l)
+		}
+	}
 }
 
 // reset empties a flow for its next use and keeps the memory of its lists.

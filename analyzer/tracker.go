@@ -94,6 +94,7 @@ type Tracker struct {
 	rests   map[uint32]*rest
 	writer  wordWriter
 	reader  wordReader
+	share   *share // nil: it is no part of Shards
 }
 
 // listener is an endpoint that has been seen to accept connections.
@@ -301,29 +302,45 @@ func (t *Tracker) Advance(now int64) {
 	if now <= t.now {
 		return
 	}
+	for {
+		id, at := t.nextExpiry()
+		if id == 0 || at >= now {
+			break
+		}
+		t.turn++
+		t.now = max(t.now, at+1)
+		t.expire(t.get(id))
+	}
 	t.now = now
+}
+
+// nextExpiry returns the flow whose list lets it rest no longer than at, before
+// all others; id 0: there is none.
+func (t *Tracker) nextExpiry() (id uint32, at int64) {
 	for i := range t.lists {
 		l := &t.lists[i]
-		for l.front != 0 && l.limit > 0 && now-t.entry(l.front).queued > l.limit {
-			t.turn++
-			t.expire(t.get(l.front))
+		if l.front == 0 || l.limit == 0 {
+			continue
+		}
+		if due := t.entry(l.front).queued + l.limit; id == 0 || due < at {
+			id, at = l.front, due
 		}
 	}
+	return id, at
 }
 
 // Close hands on every flow that is still held, by number. The Tracker must
 // not be used afterwards.
 func (t *Tracker) Close() {
-	var refuted []*Flow
-	for _, f := range t.awake {
-		if f.refuted() {
-			refuted = append(refuted, f)
-		}
+	for next := t.remaining(); next() != nil; {
 	}
-	slices.SortFunc(refuted, func(a, b *Flow) int { return cmp.Compare(b.Number, a.Number) })
-	for _, f := range refuted {
-		t.dissolve(f)
-	}
+}
+
+// remaining returns a function that ends the flows that are still held, one at
+// each call, by number, and then returns nil. A flow is valid until the next
+// call, and was handed on.
+func (t *Tracker) remaining() func() *Flow {
+	t.dissolveRefuted()
 	type numbered struct {
 		number int
 		id     uint32
@@ -335,8 +352,33 @@ func (t *Tracker) Close() {
 		}
 	}
 	slices.SortFunc(rest, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
-	for _, f := range rest {
-		t.turn++
-		t.finish(t.get(f.id))
+	var last *Flow
+	return func() *Flow {
+		if last != nil {
+			t.drop(last)
+			last = nil
+		}
+		if len(rest) > 0 {
+			t.turn++
+			last = t.get(rest[0].id)
+			rest = rest[1:]
+			t.end(last)
+		}
+		return last
+	}
+}
+
+// dissolveRefuted gives the SYNs of candidates that came to nothing to the
+// flows that they came upon, the last first.
+func (t *Tracker) dissolveRefuted() {
+	var refuted []*Flow
+	for _, f := range t.awake {
+		if f.refuted() {
+			refuted = append(refuted, f)
+		}
+	}
+	slices.SortFunc(refuted, func(a, b *Flow) int { return cmp.Compare(b.Number, a.Number) })
+	for _, f := range refuted {
+		t.dissolve(f)
 	}
 }
