@@ -29,9 +29,9 @@ type Shards struct {
 	cfg      Config
 	trackers [numShards]*Tracker
 	filling  *batch
-	working  *batch // nil: none
-	work     chan *batch
-	begun    []numbering // of one batch; kept for its memory
+	working  *batch        // nil: none
+	work     []chan *batch // of each worker
+	begun    []numbering   // of one batch; kept for its memory
 	ended    []*Flow
 
 	clock         int64 // the highest capture time so far
@@ -128,7 +128,7 @@ func NewShards(cfg Config, workers int) *Shards {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	workers = min(workers, numShards)
-	s := &Shards{cfg: cfg, number: cfg.FirstNumber, filling: new(batch), work: make(chan *batch, workers)}
+	s := &Shards{cfg: cfg, number: cfg.FirstNumber, filling: new(batch), work: make([]chan *batch, workers)}
 	each := cfg
 	each.OnFlow, each.OnStep, each.Peers = nil, nil, false
 	each.MaxFlows = max(1, cmp.Or(cfg.MaxFlows, DefaultMaxFlows)/numShards)
@@ -137,16 +137,17 @@ func NewShards(cfg Config, workers int) *Shards {
 		s.trackers[i] = New(each)
 		s.trackers[i].share = new(share)
 	}
-	for first := range workers {
-		go s.worker(first, workers)
+	for i := range s.work {
+		s.work[i] = make(chan *batch, 1)
+		go s.worker(i)
 	}
 	return s
 }
 
 // worker works for every so-manieth Tracker.
-func (s *Shards) worker(first, step int) {
-	for b := range s.work {
-		for i := first; i < numShards; i += step {
+func (s *Shards) worker(first int) {
+	for b := range s.work[first] {
+		for i := first; i < numShards; i += len(s.work) {
 			s.trackers[i].takeBatch(&b.queues[i], b.end)
 		}
 		b.left.Done()
@@ -232,9 +233,9 @@ func (s *Shards) handOver() {
 	}
 	b := s.filling
 	b.end = s.clock
-	b.left.Add(cap(s.work))
-	for range cap(s.work) {
-		s.work <- b
+	b.left.Add(len(s.work))
+	for _, work := range s.work {
+		work <- b
 	}
 	s.working, s.filling = b, done
 }
@@ -349,7 +350,9 @@ func (s *Shards) Close() {
 	s.handOver() // the last batch is empty
 	s.working.left.Wait()
 	s.deliver()
-	close(s.work)
+	for _, work := range s.work {
+		close(work)
+	}
 	next := [numShards]func() *Flow{}
 	heads := [numShards]*Flow{}
 	for i, t := range s.trackers {

@@ -1,0 +1,110 @@
+package analyzer_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/capture"
+	"github.com/tcpflow-states/tcpflow-states/internal/gen"
+)
+
+// follower is a Tracker or Shards.
+type follower interface {
+	Observe(*analyzer.Segment)
+	ObserveUnreachable(*analyzer.Unreachable)
+	Close()
+}
+
+// said is all that is said of a flow.
+func said(f *analyzer.Flow) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %v %d %v %d replaced by %d, %d-%d frames %d %d-%d now %d\n%+v %+v\n",
+		f.Number, f.Key, f.Client, f.Guessed, f.Link, f.ReplacedBy, f.Start, f.End, f.Frames, f.FirstFrame, f.LastFrame, f.Now,
+		f.Handshake, f.Close)
+	for i := range f.Sides {
+		e := &f.Sides[i]
+		fmt.Fprintf(&b, "%s %s %d %d %d %+v %+v\n", e.State, e.Basis, e.Since, e.LastSent, e.LastData, e.Counters, e.Offered)
+	}
+	fmt.Fprintf(&b, "%+v\n%+v\n", f.Transitions, f.Remarks)
+	for _, n := range f.Findings {
+		n.Detector = nil
+		fmt.Fprintf(&b, "%+v\n", n)
+	}
+	return b.String()
+}
+
+func follow(packets []capture.Packet, list *[]string, start func(analyzer.Config) follower) {
+	t := start(analyzer.Config{OnFlow: func(f *analyzer.Flow) { *list = append(*list, said(f)) }})
+	for i := range packets {
+		switch p := &packets[i]; p.Kind {
+		case capture.KindUnreachable:
+			t.ObserveUnreachable(&p.Unreachable)
+		default:
+			t.Observe(&p.Segment)
+		}
+	}
+	t.Close()
+}
+
+// What Shards say does not depend on how many cores they have: every flow, in
+// the same order.
+func TestShardsAreOne(t *testing.T) {
+	for _, profile := range []string{"mix", "healthy", "scan"} {
+		packets := generated(t, profile)
+		var want []string
+		follow(packets, &want, func(c analyzer.Config) follower { return analyzer.NewShards(c, 1) })
+		for _, workers := range []int{2, 3, 8} {
+			var got []string
+			follow(packets, &got, func(c analyzer.Config) follower { return analyzer.NewShards(c, workers) })
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %d workers say something else than one", profile, workers)
+			}
+		}
+	}
+}
+
+// Of a capture that is one batch they say what a Tracker does; the order in
+// which flows end is another one.
+func TestShardsAreATracker(t *testing.T) {
+	for _, tap := range taps(t) {
+		var want, got []string
+		follow(tap.packets, &want, func(c analyzer.Config) follower { return analyzer.New(c) })
+		follow(tap.packets, &got, func(c analyzer.Config) follower { return analyzer.NewShards(c, 2) })
+		slices.Sort(want)
+		slices.Sort(got)
+		for i := range min(len(want), len(got)) {
+			if want[i] != got[i] {
+				t.Errorf("%s\n tracker %s\n shards  %s", tap.name, want[i], got[i])
+				break
+			}
+		}
+		if len(want) != len(got) {
+			t.Errorf("%s: %d flows of a Tracker, %d of Shards", tap.name, len(want), len(got))
+		}
+	}
+}
+
+// generated are the packets of a generated capture of several batches.
+func generated(t *testing.T, profile string) (packets []capture.Packet) {
+	t.Helper()
+	var file bytes.Buffer
+	cfg := gen.Config{Profile: profile, Packets: 60000, Seed: 7}
+	if _, err := gen.Write(&file, cfg); err != nil {
+		t.Fatal(err)
+	}
+	src, err := capture.NewReader(&file, profile, capture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var p capture.Packet
+		if src.Next(&p) != nil {
+			return packets
+		}
+		packets = append(packets, p)
+	}
+}
