@@ -58,7 +58,7 @@ func (t *Tracker) newID() uint32 {
 
 // DefaultAwake is how many flows are ready to be worked with at once. Their
 // memory is that of some ten megabytes; a flow that rests takes a fifth.
-const DefaultAwake = 1 << 13
+const DefaultAwake = 1 << 14
 
 // get returns a flow that is held. It is valid until the tracker's next turn.
 func (t *Tracker) get(id uint32) *Flow {

@@ -186,7 +186,7 @@ func (a *analysis) read(name string) (report.File, error) {
 	if len(a.in.names) > 1 {
 		a.file = src.Stats().Name
 	}
-	t := a.tracker(src)
+	t := a.follower(src)
 	err = a.in.read(src, t, func() bool { return a.err != nil })
 	t.Close()
 	totals := t.Totals()
@@ -197,13 +197,36 @@ func (a *analysis) read(name string) (report.File, error) {
 	return describe(name, src.Stats(), &totals, err), err
 }
 
+// follower is a Tracker, or several.
+type follower interface {
+	Observe(*analyzer.Segment)
+	ObserveUnreachable(*analyzer.Unreachable)
+	Close()
+	Totals() analyzer.Totals
+}
+
+// follower returns what follows the flows of a source: all cores, where there
+// is much to do, and nobody waits for a flow as soon as it ends. Streams that
+// other tools number are numbered one after the other.
+func (a *analysis) follower(src capture.Source) follower {
+	const much = 1 << 20 // octets
+	if src.Size() < much || a.o.format.Peers {
+		return a.tracker(src)
+	}
+	return analyzer.NewShards(a.config(src), 0)
+}
+
 // tracker returns a Tracker for the flows of a source.
 func (a *analysis) tracker(src capture.Source) *analyzer.Tracker {
+	return analyzer.New(a.config(src))
+}
+
+func (a *analysis) config(src capture.Source) analyzer.Config {
 	a.src = src
 	cfg := a.o.config()
 	cfg.FirstNumber = a.numbers
 	cfg.OnFlow, cfg.Peers = a.flow, a.o.format.Peers
-	return analyzer.New(cfg)
+	return cfg
 }
 
 // readTogether takes all captures through one Tracker.

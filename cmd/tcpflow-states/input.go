@@ -234,7 +234,7 @@ func (in *inputs) merge() *capture.Merge {
 // read reads a capture, or several as one, to its end, or as far as that goes,
 // into a Tracker. It does not close the Tracker: the caller may know more about
 // the end.
-func (in *inputs) read(src capture.Source, t *analyzer.Tracker, enough func() bool) error {
+func (in *inputs) read(src capture.Source, t follower, enough func() bool) error {
 	if in.progress {
 		defer startProgress(src.Stats().Name, src.Position, src.Size)()
 	}
