@@ -24,7 +24,8 @@ type Config struct {
 	// Seed picks one of the captures that the rest of the Config allows.
 	Seed uint64
 	// Packets is how many to make; a conversation that has begun is finished,
-	// so there will be some more. 0 is 100,000.
+	// so there will be some more. 0 is 100,000, or no bound where Connections
+	// is one.
 	Packets int
 	// Connections bounds the conversations; 0 does not.
 	Connections int
@@ -104,7 +105,7 @@ func ProfileNamed(name string) *Profile {
 // Full is the capture of a profile that benchmarks are about; a scale below 1
 // makes fewer connections, and as many fewer at a time.
 func (p *Profile) Full(seed uint64, scale float64) Config {
-	return Config{Profile: p.Name, Seed: seed, Packets: math.MaxInt,
+	return Config{Profile: p.Name, Seed: seed,
 		Connections: max(int(float64(p.Connections)*scale), 1), Open: max(int(float64(p.open)*scale), 1)}
 }
 
@@ -164,7 +165,11 @@ func newGenerator(w io.Writer, cfg Config) (*generator, error) {
 	for _, s := range g.profile.stories {
 		g.total += s.weight
 	}
-	if g.cfg.Packets <= 0 {
+	switch {
+	case g.cfg.Packets > 0:
+	case g.cfg.Connections > 0:
+		g.cfg.Packets = math.MaxInt
+	default:
 		g.cfg.Packets = 100_000
 	}
 	if g.cfg.Open <= 0 {

@@ -64,7 +64,7 @@ func TestReadable(t *testing.T) {
 
 // TestBounds: the two limits hold, for whoever wants one connection or many.
 func TestBounds(t *testing.T) {
-	if _, n := write(t, Config{Profile: "mix", Connections: 10, Packets: 1 << 30}); n.Connections != 10 {
+	if _, n := write(t, Config{Profile: "mix", Connections: 10}); n.Connections != 10 {
 		t.Errorf("wanted 10 connections, got %d", n.Connections)
 	}
 	if _, err := Write(io.Discard, Config{Profile: "none"}); err == nil {
@@ -75,7 +75,7 @@ func TestBounds(t *testing.T) {
 // TestIntendedHistories: a tracker finds what every story meant its sides to
 // go through; the generator and the tracker were written apart.
 func TestIntendedHistories(t *testing.T) {
-	for _, profile := range []string{"mix", "headers", "bulk", "scan"} {
+	for _, profile := range []string{"mix", "headers", "healthy", "bulk", "scan", "resting"} {
 		t.Run(profile, func(t *testing.T) {
 			meant := map[netip.AddrPort]*Connection{}
 			b, n := write(t, Config{Profile: profile, Seed: 3, Packets: 30_000,
