@@ -46,7 +46,7 @@ type Profile struct {
 	Connections int
 
 	open    int
-	snapLen int
+	snapLen int   // 0: packets are whole
 	spread  int64 // ns in which the first conversations begin; 0: 50 us for each
 	rest    int64 // ns after the end of one in which no other begins in its place
 	gap     int64 // and then, at most so many until one does
@@ -201,10 +201,12 @@ func (g *generator) begin(at int64) {
 	if g.planned >= g.cfg.Packets || g.cfg.Connections > 0 && g.begun >= g.cfg.Connections {
 		return
 	}
-	c := &conversation{}
-	if n := len(g.free); n > 0 {
-		c, g.free = g.free[n-1], g.free[:n-1]
+	if len(g.free) == 0 {
+		g.free = append(g.free, &conversation{})
 	}
+	last := len(g.free) - 1
+	c := g.free[last]
+	g.free = g.free[:last]
 	c.reset(g, g.begun, g.pick())
 	g.begun++
 	g.planned += len(c.script)
