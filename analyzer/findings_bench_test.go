@@ -26,6 +26,7 @@ func BenchmarkFindings(b *testing.B) {
 	if err := errors.Join(err, out.Close()); err != nil {
 		b.Fatal(err)
 	}
+	b.ReportAllocs()
 	var spent [2]time.Duration
 	for b.Loop() {
 		for i, detectors := range [...][]*analyzer.Detector{{}, analyzer.Detectors} {

@@ -244,6 +244,7 @@ func BenchmarkAppendFlow(b *testing.B) {
 	f, o := halfClosed(), fixtureOptions()
 	origin := o.origin(f)
 	buf := make([]byte, 0, 8192)
+	b.ReportAllocs()
 	for b.Loop() {
 		buf = appendFlow(buf[:0], f, origin)
 	}

@@ -10,6 +10,7 @@ package gen
 import (
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 
@@ -23,7 +24,8 @@ type Config struct {
 	// Seed picks one of the captures that the rest of the Config allows.
 	Seed uint64
 	// Packets is how many to make; a conversation that has begun is finished,
-	// so there will be some more. 0 is 100,000.
+	// so there will be some more. 0 is 100,000, or no bound where Connections
+	// is one.
 	Packets int
 	// Connections bounds the conversations; 0 does not.
 	Connections int
@@ -37,11 +39,30 @@ type Config struct {
 
 // Profile is a kind of traffic.
 type Profile struct {
-	Name    string
-	Doc     string
+	Name string
+	Doc  string
+	// Connections is how many a benchmark of full size has; Full makes its
+	// Config.
+	Connections int
+
 	open    int
-	snapLen int
+	snapLen int   // 0: packets are whole
+	spread  int64 // ns in which the first conversations begin; 0: 50 us for each
+	rest    int64 // ns after the end of one in which no other begins in its place
+	gap     int64 // and then, at most so many until one does
+	clients int   // hosts that open conversations; 0: 60,000 conversations for each
+	manner  manner
 	stories []weighted
+}
+
+// manner is how the ends of a conversation talk, and how long they wait.
+type manner struct {
+	leastTalks, mostTalks int
+	body                  int    // of an answer: fewer segments than this before its last
+	segment               uint32 // octets in those, fewer than this
+	// pause is the time before each talk but the first, and before the close;
+	// nil: none to speak of.
+	pause func(*conversation) int64
 }
 
 type weighted struct {
@@ -51,12 +72,41 @@ type weighted struct {
 
 // Profiles is the list of all kinds of traffic.
 var Profiles = []Profile{
-	{"mix", "short conversations that open, talk and close in every way", 200, fullLength, mixStories},
-	{"healthy", "conversations that open, talk and close in order", 200, fullLength, healthyStories},
-	{"headers", "mix as a capture with a snap length of 96 octets has it", 200, 96, mixStories},
-	{"bulk", "few conversations that move much data", 8, fullLength, []weighted{{1, &bulk}}},
-	{"scan", "SYNs from everywhere: unanswered, refused, half-open", 1000, fullLength,
-		[]weighted{{6, &unanswered}, {3, &halfOpen}, {4, &refused}}},
+	{Name: "mix", Doc: "conversations that open, talk, pause and close, one in eight not in order",
+		Connections: 200_000, open: 20_000, spread: 60 * second, gap: millisecond, clients: 4000,
+		manner: manner{1, 4, 3, 1260, wait}, stories: mixStories},
+	{Name: "healthy", Doc: "conversations that open, talk and close in order",
+		Connections: 100_000, open: 200, gap: millisecond, manner: brisk, stories: healthyStories},
+	{Name: "headers", Doc: "shorter conversations of the mix as a capture with a snap length of 96 octets has them",
+		Connections: 500_000, open: 20_000, snapLen: 96, spread: 40 * second, gap: millisecond, clients: 10_000,
+		manner: manner{0, 3, 1, 800, wait}, stories: mixStories},
+	{Name: "bulk", Doc: "few conversations that move much data",
+		Connections: 2000, open: 64, gap: millisecond, manner: brisk, stories: []weighted{{1, &bulk}}},
+	{Name: "scan", Doc: "one SYN each, from everywhere, that nobody answers",
+		Connections: 5_000_000, open: 1000, gap: 40 * millisecond, manner: brisk, stories: []weighted{{1, &loneSYN}}},
+	{Name: "resting", Doc: "conversations that rest most of the time, as many at once as Open says",
+		Connections: 200_000, open: 1000, snapLen: 96, spread: 20 * second, rest: 62 * second, gap: second, clients: 10_000,
+		manner: brisk, stories: []weighted{{1, &resting}}},
+}
+
+// brisk is talk without pauses.
+var brisk = manner{0, 3, 3, 600, nil}
+
+// ProfileNamed returns the profile of that name, nil when there is none.
+func ProfileNamed(name string) *Profile {
+	for i := range Profiles {
+		if Profiles[i].Name == name {
+			return &Profiles[i]
+		}
+	}
+	return nil
+}
+
+// Full is the capture of a profile that benchmarks are about; a scale below 1
+// makes fewer connections, and as many fewer at a time.
+func (p *Profile) Full(seed uint64, scale float64) Config {
+	return Config{Profile: p.Name, Seed: seed,
+		Connections: max(int(float64(p.Connections)*scale), 1), Open: max(int(float64(p.open)*scale), 1)}
 }
 
 const fullLength = 262144
@@ -109,18 +159,17 @@ type generator struct {
 
 func newGenerator(w io.Writer, cfg Config) (*generator, error) {
 	g := &generator{cfg: cfg, rand: rand.New(rand.NewPCG(cfg.Seed, 0x7c9f10e5))}
-	for i := range Profiles {
-		if Profiles[i].Name == cfg.Profile {
-			g.profile = &Profiles[i]
-		}
-	}
-	if g.profile == nil {
+	if g.profile = ProfileNamed(cfg.Profile); g.profile == nil {
 		return nil, fmt.Errorf("no profile %q", cfg.Profile)
 	}
 	for _, s := range g.profile.stories {
 		g.total += s.weight
 	}
-	if g.cfg.Packets <= 0 {
+	switch {
+	case g.cfg.Packets > 0:
+	case g.cfg.Connections > 0:
+		g.cfg.Packets = math.MaxInt
+	default:
 		g.cfg.Packets = 100_000
 	}
 	if g.cfg.Open <= 0 {
@@ -129,14 +178,21 @@ func newGenerator(w io.Writer, cfg Config) (*generator, error) {
 	if g.cfg.SnapLen <= 0 {
 		g.cfg.SnapLen = g.profile.snapLen
 	}
+	if g.cfg.SnapLen == 0 {
+		g.cfg.SnapLen = fullLength
+	}
 	g.out = newWriter(w, g.cfg.SnapLen)
 	return g, nil
 }
 
 // start opens the first conversations, a little apart.
 func (g *generator) start() {
+	apart := int64(50_000)
+	if g.profile.spread > 0 {
+		apart = max(g.profile.spread/int64(g.cfg.Open), 1)
+	}
 	for i := range g.cfg.Open {
-		g.begin(epoch + int64(i)*int64(50_000) + g.rand.Int64N(50_000))
+		g.begin(epoch + int64(i)*apart + g.rand.Int64N(apart))
 	}
 }
 
@@ -145,10 +201,12 @@ func (g *generator) begin(at int64) {
 	if g.planned >= g.cfg.Packets || g.cfg.Connections > 0 && g.begun >= g.cfg.Connections {
 		return
 	}
-	c := &conversation{}
-	if n := len(g.free); n > 0 {
-		c, g.free = g.free[n-1], g.free[:n-1]
+	if len(g.free) == 0 {
+		g.free = append(g.free, &conversation{})
 	}
+	last := len(g.free) - 1
+	c := g.free[last]
+	g.free = g.free[:last]
 	c.reset(g, g.begun, g.pick())
 	g.begun++
 	g.planned += len(c.script)
@@ -187,7 +245,7 @@ func (g *generator) step() {
 	g.queue[0], g.queue = g.queue[last], g.queue[:last]
 	g.sink(0)
 	g.free = append(g.free, c)
-	g.begin(c.at + g.rand.Int64N(1_000_000))
+	g.begin(c.at + g.profile.rest + g.rand.Int64N(g.profile.gap))
 }
 
 func (g *generator) before(i, j int) bool {
@@ -219,12 +277,16 @@ func (g *generator) sink(i int) {
 }
 
 // addresses gives the conversation with that number a pair of its own.
-func addresses(n int) (pair [2]netip.AddrPort) {
+func (p *Profile) addresses(n int) (pair [2]netip.AddrPort) {
 	const ports = 60_000
-	host := n / ports
+	host, port := n/ports, n%ports
+	if p.clients > 0 {
+		round := n / p.clients
+		host, port = n%p.clients+round/ports*p.clients, round%ports
+	}
 	from := netip.AddrFrom4([4]byte{10, byte(host >> 16), byte(host >> 8), byte(host)})
 	to := netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + n%16)})
-	pair[client] = netip.AddrPortFrom(from, uint16(2048+n%ports))
+	pair[client] = netip.AddrPortFrom(from, uint16(2048+port))
 	pair[server] = netip.AddrPortFrom(to, []uint16{80, 443, 5432, 6379}[n%4])
 	return pair
 }

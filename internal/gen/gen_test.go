@@ -64,7 +64,7 @@ func TestReadable(t *testing.T) {
 
 // TestBounds: the two limits hold, for whoever wants one connection or many.
 func TestBounds(t *testing.T) {
-	if _, n := write(t, Config{Profile: "mix", Connections: 10, Packets: 1 << 30}); n.Connections != 10 {
+	if _, n := write(t, Config{Profile: "mix", Connections: 10}); n.Connections != 10 {
 		t.Errorf("wanted 10 connections, got %d", n.Connections)
 	}
 	if _, err := Write(io.Discard, Config{Profile: "none"}); err == nil {
@@ -75,7 +75,7 @@ func TestBounds(t *testing.T) {
 // TestIntendedHistories: a tracker finds what every story meant its sides to
 // go through; the generator and the tracker were written apart.
 func TestIntendedHistories(t *testing.T) {
-	for _, profile := range []string{"mix", "headers", "bulk", "scan"} {
+	for _, profile := range []string{"mix", "headers", "healthy", "bulk", "scan", "resting"} {
 		t.Run(profile, func(t *testing.T) {
 			meant := map[netip.AddrPort]*Connection{}
 			b, n := write(t, Config{Profile: profile, Seed: 3, Packets: 30_000,
@@ -106,6 +106,43 @@ func TestIntendedHistories(t *testing.T) {
 				t.Errorf("sides that went another way, by story: %v", wrong)
 			}
 		})
+	}
+}
+
+// TestMix: benchmarks of the mix are about short conversations that take their
+// time, of which most are sound.
+func TestMix(t *testing.T) {
+	b, n := write(t, ProfileNamed("mix").Full(1, 0.02))
+	var first, last int64
+	troubled, held := 0, 0
+	tracker := analyzer.New(analyzer.Config{OnFlow: func(f *analyzer.Flow) {
+		if len(f.Findings) > 0 {
+			troubled++
+		}
+	}})
+	each(t, b, func(x *analyzer.Segment) {
+		if first == 0 {
+			first = x.Time
+		}
+		last = x.Time
+		tracker.Observe(x)
+		held = max(held, tracker.Totals().Open)
+	})
+	tracker.Close()
+	for _, c := range []struct {
+		what        string
+		is          float64
+		least, most float64
+	}{
+		{"packets of a connection", float64(n.Packets) / float64(n.Connections), 18, 19},
+		{"octets of a connection", float64(n.Bytes) / float64(n.Connections), 4200, 4800},
+		{"minutes", float64(last-first) / 60e9, 10, 30},
+		{"flows held at once, with those in TIME_WAIT", float64(held), 400, 1000},
+		{"% of flows with findings", 100 * float64(troubled) / float64(n.Connections), 5, 15},
+	} {
+		if c.is < c.least || c.is > c.most {
+			t.Errorf("%s: %.1f, want %.0f to %.0f", c.what, c.is, c.least, c.most)
+		}
 	}
 }
 

@@ -1,139 +1,170 @@
 //go:build unix
 
-// Bench measures analyze beside other tools on one synthetic capture, each in
-// turn so that the machine's moods fall on all, and prints a Markdown table.
-// Tools that are not installed are left out.
+// Bench measures analyze on synthetic captures beside other tools, each in turn
+// so that the machine's moods fall on all, and prints what came of the goals as
+// Markdown: docs/benchmarks.md is its output. The captures stay in a cache
+// folder, some 7 GB of them at full size. Tools that are not installed are left
+// out.
 package main
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
-	"syscall"
-	"time"
-
-	"github.com/tcpflow-states/tcpflow-states/internal/gen"
+	"strconv"
 )
 
+// options are the flags.
+type options struct {
+	cache   string
+	before  string
+	write   string
+	scale   float64
+	runs    int
+	maxOpen int
+	slow    bool
+}
+
 func main() {
-	var cfg gen.Config
-	runs := flag.Int("runs", 5, "how often each tool runs; the median counts")
-	flag.StringVar(&cfg.Profile, "profile", "mix", "kind of traffic, as gencapture knows them")
-	flag.Uint64Var(&cfg.Seed, "seed", 1, "which capture of the kind")
-	flag.IntVar(&cfg.Packets, "packets", 1_000_000, "how many packets, about")
+	var o options
+	flag.StringVar(&o.cache, "cache", "", "folder that keeps the captures (default: one in the user's cache folder)")
+	flag.StringVar(&o.before, "before", "", "another build of tcpflow-states, to be measured beside this one")
+	flag.StringVar(&o.write, "write", "", "file for the result, beside standard output")
+	flag.Float64Var(&o.scale, "scale", 1, "size of the captures: 0.05 is for a quick look")
+	flag.IntVar(&o.runs, "runs", 5, "rounds; medians of them count")
+	flag.IntVar(&o.maxOpen, "open", 5_000_000, "the most flows held at once, before scale")
+	flag.BoolVar(&o.slow, "slow", true, "also run tshark and tcptrace, once each")
 	flag.Parse()
-	if err := run(cfg, *runs); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// tool is one program with its arguments for a capture.
-type tool struct {
-	args  []string
-	what  string
-	walls []time.Duration
-	rss   int64 // highest, bytes
-}
-
-func run(cfg gen.Config, runs int) error {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	pcap := filepath.Join(dir, cfg.Profile+".pcap")
-	made, err := generate(pcap, cfg)
+func run(o options) error {
+	w, err := newWorkshop(o.cache)
 	if err != nil {
 		return err
 	}
-	own := filepath.Join(dir, "tcpflow-states")
-	build := exec.Command("go", "build", "-o", own, "github.com/tcpflow-states/tcpflow-states/cmd/tcpflow-states")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
-	}
-	tools := installed([]*tool{
-		{what: "tcpflow-states analyze", args: []string{own, "analyze", pcap}},
-		{what: "tshark -q -z conv,tcp", args: []string{"tshark", "-q", "-z", "conv,tcp", "-r", pcap}},
-		{what: "tcptrace -n", args: []string{"tcptrace", "-n", pcap}},
-		{what: "tcpdump -n -w /dev/null (reads only)", args: []string{"tcpdump", "-n", "-r", pcap, "-w", os.DevNull}},
-	})
-	for range runs {
-		for _, t := range tools {
-			if err := t.measure(dir); err != nil {
-				return err
-			}
-		}
-	}
-	table(cfg, made, tools, runs)
-	return nil
-}
-
-func generate(path string, cfg gen.Config) (gen.Written, error) {
-	f, err := os.Create(path)
+	own, err := w.build("cmd/tcpflow-states")
 	if err != nil {
-		return gen.Written{}, fmt.Errorf("create capture: %w", err)
+		return err
 	}
-	defer f.Close()
-	return gen.Write(f, cfg)
+	m := &measured{options: o, files: map[string]*contest{}, builds: []string{own}}
+	if o.before != "" {
+		m.builds = append(m.builds, o.before)
+	}
+	if err := m.measure(w); err != nil {
+		return err
+	}
+	text := m.markdown()
+	fmt.Print(text)
+	if o.write == "" {
+		return nil
+	}
+	return os.WriteFile(o.write, []byte(text), 0o644)
 }
 
-func installed(all []*tool) (tools []*tool) {
-	for _, t := range all {
-		if _, err := exec.LookPath(t.args[0]); err == nil {
-			tools = append(tools, t)
+// measured is all that is measured.
+type measured struct {
+	options
+	builds  []string            // this one, and perhaps the one before
+	files   map[string]*contest // by profile
+	resting []*contest          // by flows held at once
+	small   *contest            // a capture of ten packets
+}
+
+// profiles are those of the goals.
+var profiles = [...]string{"mix", "headers", "bulk", "scan"}
+
+// held are the numbers of flows held at once, before scale.
+var held = [...]int{1000, 10_000, 100_000, 1_000_000, 5_000_000}
+
+func (m *measured) measure(w *workshop) error {
+	for _, name := range profiles {
+		f, err := w.full(name, m.scale)
+		if err != nil {
+			return err
+		}
+		c := &contest{f, m.runners(f, w.dir)}
+		m.files[name] = c
+		if err := c.play(m.runs); err != nil {
+			return err
 		}
 	}
-	return tools
+	for _, open := range held {
+		if open > m.maxOpen {
+			break
+		}
+		f, err := w.resting(scaled(open, m.scale), scaled(200_000, m.scale))
+		if err != nil {
+			return err
+		}
+		c := &contest{f, m.ours(f, "--max-flows", strconv.Itoa(2*held[len(held)-1]))}
+		m.resting = append(m.resting, c)
+		if err := c.play(min(m.runs, 3)); err != nil {
+			return err
+		}
+	}
+	f, err := w.capture("scan", "-connections", "10")
+	if err != nil {
+		return err
+	}
+	m.small = &contest{f, m.ours(f)}
+	return m.small.play(4*m.runs + 1)
 }
 
-// measure runs a tool once. Findings make analyze end with status 1, which is
-// no failure here.
-func (t *tool) measure(dir string) error {
-	c := exec.Command(t.args[0], t.args[1:]...)
-	c.Dir = dir
-	var said strings.Builder
-	c.Stderr = &said
-	begin := time.Now()
-	err := c.Run()
-	t.walls = append(t.walls, time.Since(begin))
-	if err != nil && (c.ProcessState == nil || c.ProcessState.ExitCode() != 1) {
-		return fmt.Errorf("run %s: %w: %s", t.what, err, said.String())
+func scaled(n int, by float64) int { return max(int(float64(n)*by), 10) }
+
+// ours is the runs of analyze, with the summary only.
+func (m *measured) ours(f *captureFile, flags ...string) (list []*runner) {
+	for i, b := range m.builds {
+		list = append(list, &runner{what: analyze, build: i, args: append([]string{b, "analyze", f.path}, flags...)})
 	}
-	if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		t.rss = max(t.rss, maxRSS(u))
-	}
-	return nil
+	return list
 }
 
-// maxRSS is in kilobytes, but on macOS in bytes.
-func maxRSS(u *syscall.Rusage) int64 {
-	if runtime.GOOS == "darwin" {
-		return int64(u.Maxrss)
+// What is run, as the tables name it.
+const (
+	analyze   = "tcpflow-states analyze"
+	oneCore   = "the same with GOMAXPROCS=1"
+	everyFlow = "tcpflow-states analyze -o ndjson --all"
+	tcpdump   = "tcpdump -nr F -w /dev/null"
+	argus     = "argus -r F -w /dev/null"
+	tcptrace  = "tcptrace -n F"
+	tshark    = "tshark -q -z conv,tcp"
+)
+
+// runners is all that takes turns on a capture. On most, others than tcpdump
+// say nothing about our goals.
+func (m *measured) runners(f *captureFile, dir string) []*runner {
+	list := []*runner{{what: tcpdump, args: []string{"tcpdump", "-nr", f.path, "-w", os.DevNull}}}
+	list = append(list, m.ours(f)...)
+	if f.name != "mix" {
+		return installed(list)
 	}
-	return int64(u.Maxrss) << 10
+	for i, b := range m.builds {
+		list = append(list,
+			&runner{what: oneCore, build: i, args: []string{b, "analyze", f.path}, env: []string{"GOMAXPROCS=1"}},
+			&runner{what: everyFlow, build: i, args: []string{b, "analyze", "-o", "ndjson", "--all", f.path}, out: filepath.Join(dir, "flows.ndjson")})
+	}
+	list = append(list, &runner{what: argus, args: []string{"argus", "-r", f.path, "-w", os.DevNull}})
+	if m.slow {
+		list = append(list,
+			&runner{what: tcptrace, args: []string{"tcptrace", "-n", f.path}, once: true},
+			&runner{what: tshark, args: []string{"tshark", "-q", "-z", "conv,tcp", "-r", f.path}, once: true})
+	}
+	return installed(list)
 }
 
-func (t *tool) median() time.Duration {
-	walls := slices.SortedFunc(slices.Values(t.walls), cmp.Compare[time.Duration])
-	return walls[len(walls)/2]
-}
-
-func table(cfg gen.Config, made gen.Written, tools []*tool, runs int) {
-	fmt.Printf("%s, seed %d: %d packets, %d connections, %.0f MB; median of %d runs, %d CPUs\n\n",
-		cfg.Profile, cfg.Seed, made.Packets, made.Connections, float64(made.Bytes)/1e6, runs, runtime.NumCPU())
-	fmt.Println("| tool | wall | packets/s | peak RSS | time beside ours |")
-	fmt.Println("|---|---:|---:|---:|---:|")
-	ours := tools[0].median()
-	for _, t := range tools {
-		m := t.median()
-		fmt.Printf("| %s | %.2f s | %.0f | %.0f MB | %.1f x |\n", t.what, m.Seconds(),
-			float64(made.Packets)/m.Seconds(), float64(t.rss)/1e6, m.Seconds()/ours.Seconds())
+// installed leaves out the tools that the machine has not.
+func installed(all []*runner) (list []*runner) {
+	for _, r := range all {
+		if _, err := exec.LookPath(r.args[0]); err == nil {
+			list = append(list, r)
+		}
 	}
+	return list
 }

@@ -15,11 +15,15 @@ func main() {
 	out := flag.String("o", "", "file to write; - is standard output")
 	flag.StringVar(&cfg.Profile, "profile", "mix", "kind of traffic:"+profiles())
 	flag.Uint64Var(&cfg.Seed, "seed", 1, "which capture of the kind")
-	flag.IntVar(&cfg.Packets, "packets", 0, "how many packets, about (default 100000)")
+	flag.IntVar(&cfg.Packets, "packets", 0, "how many packets, about (default: 100000, or as many as -connections make)")
 	flag.IntVar(&cfg.Connections, "connections", 0, "at most so many connections")
 	flag.IntVar(&cfg.Open, "open", 0, "connections open at a time (default: the profile's)")
 	flag.IntVar(&cfg.SnapLen, "snaplen", 0, "octets kept of each packet (default: the profile's)")
+	scale := flag.Float64("full", 0, "of the profile's full size so much: 1 is what docs/benchmarks.md is about")
 	flag.Parse()
+	if p := gen.ProfileNamed(cfg.Profile); p != nil && *scale > 0 {
+		cfg = p.Full(cfg.Seed, *scale)
+	}
 	if err := run(*out, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "gencapture:", err)
 		os.Exit(1)

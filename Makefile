@@ -1,0 +1,15 @@
+# Ratios to other tools at full size: some 7 GB of captures in the user's cache
+# folder, and half an hour. A quick look: make bench BENCH='-scale 0.05 -slow=false'
+BENCH ?= -write docs/benchmarks.md
+
+.PHONY: test bench gobench
+
+test:
+	go test ./...
+
+bench:
+	go run ./internal/tools/bench $(BENCH)
+
+# What parts cost, with allocations.
+gobench:
+	go test -run '^$$' -bench . -benchmem ./analyzer ./capture/... ./report

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/gen"
+)
+
+// BenchmarkAnalyze is the whole command on a tenth of the mix: what to take a
+// profile of.
+func BenchmarkAnalyze(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "mix.pcap")
+	out, err := os.Create(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	made, err := gen.Write(out, gen.ProfileNamed("mix").Full(1, 0.1))
+	if err := errors.Join(err, out.Close()); err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		flags []string
+	}{
+		{"summary", nil},
+		{"ndjson", []string{"-o", "ndjson", "--all"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				root := newRoot()
+				root.SetArgs(append([]string{"analyze", file, "--output", file + ".out"}, c.flags...))
+				if err := root.Execute(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*made.Packets), "ns/packet")
+		})
+	}
+}
