@@ -87,8 +87,8 @@ func (b *bigSegment) again(x *Segment, p *Endpoint, full, refused bool) {
 // routerRefuses reports whether a router has said that a segment of side s of
 // x's size is too big for the path.
 func (f *Flow) routerRefuses(s Side, x *Segment) bool {
-	u := &f.Unreached
-	if u.Frame == 0 || u.MTU == 0 || u.Src != f.Key.Addr[s] || u.SrcPort != f.Key.Port[s] {
+	u := f.Unreached
+	if u == nil || u.MTU == 0 || u.Src != f.Key.Addr[s] || u.SrcPort != f.Key.Port[s] {
 		return false
 	}
 	headers := uint32(headers4)

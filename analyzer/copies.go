@@ -5,8 +5,8 @@ import "time"
 // copyRing remembers a side's last segments, to tell the same packet seen
 // again from a segment sent again.
 type copyRing struct {
-	at  [8]int64
-	sig [8]uint32
+	at  [8]uint32 // copyTicks
+	sig [8]uint32 // 0: none yet
 	pos uint8
 }
 
@@ -26,31 +26,41 @@ const (
 func (r *copyRing) seen(x *Segment) Facts {
 	sig := signature(x)
 	for i, s := range r.sig {
-		if s != sig || r.at[i] == 0 {
+		if s != sig {
 			continue
 		}
 		marked := x.IPID != 0 || x.Options.Set&OptTimestamps != 0
-		gap := x.Time - r.at[i]
+		gap := r.since(i, x)
 		switch {
 		case !marked && !x.occupies() && x.Flags&RST == 0:
 			// Duplicate ACKs of a stack without marks look just like this.
 		case gap <= captureDuplicateWithin && gap >= -captureDuplicateWithin:
 			return FactCaptureDuplicate
-		case marked || gap < lateCopyWithin:
-			r.at[i] = x.Time
+		case marked || gap < lateCopyWithin && gap > -lateCopyWithin:
+			r.at[i] = copyTicks(x)
 			return FactLateCopy
 		}
 	}
-	r.sig[r.pos], r.at[r.pos] = sig, x.Time
+	r.sig[r.pos], r.at[r.pos] = sig, copyTicks(x)
 	r.pos = (r.pos + 1) % uint8(len(r.sig))
 	return 0
+}
+
+// copyTicks is the time of a segment in units of 1.024 us; it goes round in 73 min.
+func copyTicks(x *Segment) uint32 { return uint32(x.Time >> copyTick) }
+
+const copyTick = 10
+
+// since is how long after a segment of the ring x comes, ns.
+func (r *copyRing) since(i int, x *Segment) int64 {
+	return int64(int32(copyTicks(x)-r.at[i])) << copyTick
 }
 
 // has reports whether the ring has just taken a packet like x.
 func (r *copyRing) has(x *Segment) bool {
 	sig := signature(x)
 	for i, s := range r.sig {
-		if gap := x.Time - r.at[i]; s == sig && r.at[i] != 0 && gap < lateCopyWithin && gap > -lateCopyWithin {
+		if gap := r.since(i, x); s == sig && gap < lateCopyWithin && gap > -lateCopyWithin {
 			return true
 		}
 	}

@@ -32,7 +32,7 @@ func wantsAcceptance(f *Flow, _ Side) bool {
 
 // ignored reports whether the flow is SYNs that nothing answers.
 func (f *Flow) ignored() bool {
-	return f.synRetransmits > 0 && f.Sides[f.Server()].LastSent == 0 && f.Unreached.Frame == 0 && f.Handshake.Result == HandshakeUnanswered
+	return f.synRetransmits > 0 && f.Sides[f.Server()].LastSent == 0 && f.Unreached == nil && f.Handshake.Result == HandshakeUnanswered
 }
 
 type acceptTally struct {

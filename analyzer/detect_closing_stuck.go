@@ -37,7 +37,7 @@ a > b  F.  100  ack 301  @+1600ms
 func endClosingStuck(d *Detector, f *Flow) {
 	for s := range Side(2) {
 		e, p := &f.Sides[s], &f.Sides[s.Peer()]
-		if e.State != Closing || e.Basis == Assumed || !e.finSeen || !p.finSeen || f.ReplacedBy >= 0 {
+		if e.State != Closing || e.Basis == Assumed || !e.finSeen || !p.finSeen || f.replaced() {
 			continue
 		}
 		in, own, other := f.entered(s, Closing), f.entered(s, FinWait1), f.entered(s.Peer(), FinWait1)

@@ -42,7 +42,7 @@ func endConnectICMPRejected(d *Detector, f *Flow) {
 	if !obeyed && e.State != SynSent && !f.timedOut(s, SynSent) {
 		return
 	}
-	u := &f.Unreached
+	u := f.Unreached
 	n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: u.Time, Frame: u.Frame, Frames: []uint64{sent.Frame}}
 	by := u.From.Netip().String()
 	if u.From == f.Key.Addr[s.Peer()] {
@@ -61,8 +61,8 @@ func endConnectICMPRejected(d *Detector, f *Flow) {
 // rejectsSYN reports whether an ICMP error says that the side's SYN cannot be
 // delivered.
 func (f *Flow) rejectsSYN(s Side) bool {
-	u, e := &f.Unreached, &f.Sides[s]
-	return u.Frame != 0 && u.ends() && e.hasISN && u.Seq == e.isn && f.Remark(FactUnreachable, s) != nil
+	u, e := f.Unreached, &f.Sides[s]
+	return u != nil && u.ends() && e.hasISN && u.Seq == e.isn && f.Remark(FactUnreachable, s) != nil
 }
 
 // The words of RFC 792 and RFC 1812 5.2.7.1, by code.

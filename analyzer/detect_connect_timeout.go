@@ -40,7 +40,7 @@ func endConnectTimeout(d *Detector, f *Flow) {
 	s := f.Client
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	sent := f.entered(s, SynSent)
-	if sent == nil || sent.Basis != Observed || p.LastSent != 0 || f.rejectsSYN(s) || f.ReplacedBy >= 0 {
+	if sent == nil || sent.Basis != Observed || p.LastSent != 0 || f.rejectsSYN(s) || f.replaced() {
 		return
 	}
 	if e.State != SynSent && !f.timedOut(s, SynSent) || e.Counters.Resets != 0 {

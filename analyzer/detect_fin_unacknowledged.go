@@ -45,7 +45,7 @@ wait 10s
 func endFinUnacknowledged(d *Detector, f *Flow) {
 	for s := range Side(2) {
 		e, p := &f.Sides[s], &f.Sides[s.Peer()]
-		if e.State != FinWait1 && e.State != LastAck || e.Basis == Assumed || !e.finSeen || p.LastSent == 0 || f.ReplacedBy >= 0 {
+		if e.State != FinWait1 && e.State != LastAck || e.Basis == Assumed || !e.finSeen || p.LastSent == 0 || f.replaced() {
 			continue
 		}
 		in := f.entered(s, e.State)

@@ -47,7 +47,7 @@ func endLateClose(d *Detector, f *Flow) {
 	for s := range Side(2) {
 		e, p := &f.Sides[s], &f.Sides[s.Peer()]
 		in, first, again := f.entered(s, LastAck), f.entered(s.Peer(), FinWait1), f.Remark(FactRetransmission, s)
-		if e.State != LastAck || e.Basis == Assumed || !e.finSeen || !p.finSeen || in == nil || first == nil || f.ReplacedBy >= 0 {
+		if e.State != LastAck || e.Basis == Assumed || !e.finSeen || !p.finSeen || in == nil || first == nil || f.replaced() {
 			continue
 		}
 		if again == nil || again.Last <= in.Time || p.LastSent > in.Time || p.hasACK && e.fin.Less(p.ack) {

@@ -52,7 +52,7 @@ func endNeverClosed(d *Detector, f *Flow) {
 		}
 	}
 	silent := f.Now - f.End
-	if f.overdue(Established, silent) || f.ReplacedBy >= 0 {
+	if f.overdue(Established, silent) || f.replaced() {
 		return
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.End, Last: f.Now, Frame: f.LastFrame, For: silent}

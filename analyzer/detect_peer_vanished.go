@@ -72,9 +72,9 @@ func endPeerVanished(d *Detector, f *Flow) {
 func (f *Flow) unanswered(s Side, what Facts) *run {
 	const r1 = 3
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
-	r := &e.run
+	r := e.run
 	switch {
-	case r.what != what || r.n < r1 || p.LastSent == 0 || p.LastSent > r.first || f.ReplacedBy >= 0:
+	case r == nil || r.what != what || r.n < r1 || p.LastSent == 0 || p.LastSent > r.first || f.replaced():
 		return nil
 	case !e.proven.Synchronized() || !p.proven.Synchronized():
 		return nil
@@ -99,7 +99,7 @@ func (f *Flow) ownReset(s Side) *Transition {
 // stopped after a few may have its answer.
 func (f *Flow) raiseSilence(n Finding, s Side) {
 	const few = 5
-	e, r := &f.Sides[s], &f.Sides[s].run
+	e, r := &f.Sides[s], f.Sides[s].run
 	if t := f.ownReset(s); t != nil {
 		n.For, n.Last = t.Time-r.first, t.Time
 		n.Frames = append(n.Frames, t.Frame)

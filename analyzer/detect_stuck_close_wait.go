@@ -40,7 +40,7 @@ wait 90s
 func endStuckCloseWait(d *Detector, f *Flow) {
 	for s := range Side(2) {
 		e, p := &f.Sides[s], &f.Sides[s.Peer()]
-		if e.State != CloseWait || e.Basis != Observed || !p.finSeen || f.ReplacedBy >= 0 {
+		if e.State != CloseWait || e.Basis != Observed || !p.finSeen || f.replaced() {
 			continue
 		}
 		in, fin := f.entered(s, CloseWait), f.entered(s.Peer(), FinWait1)

@@ -37,7 +37,7 @@ wait 90s
 func endStuckFinWait2(d *Detector, f *Flow) {
 	for s := range Side(2) {
 		e, p := &f.Sides[s], &f.Sides[s.Peer()]
-		if e.State != FinWait2 || e.Basis == Assumed || p.LastSent == 0 || p.hasFIN || f.ReplacedBy >= 0 {
+		if e.State != FinWait2 || e.Basis == Assumed || p.LastSent == 0 || p.hasFIN || f.replaced() {
 			continue
 		}
 		in, fin := f.entered(s, FinWait2), f.entered(s, FinWait1)

@@ -41,7 +41,7 @@ func endSYNACKUnanswered(d *Detector, f *Flow) {
 	s := f.Server()
 	c, e := &f.Sides[f.Client], &f.Sides[s]
 	sent := f.entered(s, SynReceived)
-	if sent == nil || sent.Basis != Observed || c.LastSent == 0 || c.Counters.Resets+e.Counters.Resets != 0 || f.ReplacedBy >= 0 {
+	if sent == nil || sent.Basis != Observed || c.LastSent == 0 || c.Counters.Resets+e.Counters.Resets != 0 || f.replaced() {
 		return
 	}
 	if e.State != SynReceived && !f.timedOut(s, SynReceived) || f.establishedAt != 0 {

@@ -63,7 +63,7 @@ func (f *Flow) opening() opening {
 		return openingOther
 	case v.hasISN && (f.synackRetransmits > 0 || age >= old):
 		return openingHalf
-	case v.LastSent == 0 && f.synRetransmits == 0 && f.Unreached.Frame == 0 && age >= lost:
+	case v.LastSent == 0 && f.synRetransmits == 0 && f.Unreached == nil && age >= lost:
 		return openingUnanswered
 	}
 	return openingOther

@@ -51,7 +51,7 @@ func onTimeWaitAssassination(d *Detector, st *Step) {
 // endTimeWaitAssassination leaves out a TIME_WAIT that a new connection's SYN
 // had provoked: the client resets what does not fit its SYN (RFC 9293 3.5.1).
 func endTimeWaitAssassination(d *Detector, f *Flow) {
-	if f.ReplacedBy >= 0 {
+	if f.replaced() {
 		f.retract(d, 0)
 		f.retract(d, 1)
 	}

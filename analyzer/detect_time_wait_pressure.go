@@ -30,7 +30,7 @@ a > b  .   202      ack 802`,
 // keeps its port from being used to the same server and port for 2 MSL, unless
 // the next connection took it over.
 func wantsCloser(f *Flow, s Side) bool {
-	return f.ReplacedBy < 0 && f.reached(s, TimeWait)
+	return !f.replaced() && f.reached(s, TimeWait)
 }
 
 type closerTally struct {

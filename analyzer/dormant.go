@@ -40,6 +40,7 @@ type rest struct {
 	sides       [2]endpointRefs
 	transitions []Transition
 	findings    []Finding
+	unreached   *Unreachable
 }
 
 // keyOf returns the key of a flow that is held. It is valid until a flow falls
@@ -146,11 +147,12 @@ func (f *Flow) rest() *rest {
 	for i := range f.Transitions {
 		withdrawn = withdrawn || f.Transitions[i].Withdrawn != ""
 	}
-	if f.flowRefs.none() && f.Sides[0].endpointRefs.none() && f.Sides[1].endpointRefs.none() && len(f.Findings) == 0 && !withdrawn {
+	if f.flowRefs.none() && f.Sides[0].endpointRefs.none() && f.Sides[1].endpointRefs.none() && len(f.Findings) == 0 && f.Unreached == nil && !withdrawn {
 		return nil
 	}
-	r := &rest{flowRefs: f.flowRefs, sides: [2]endpointRefs{f.Sides[0].endpointRefs, f.Sides[1].endpointRefs}, findings: f.Findings}
+	r := &rest{flowRefs: f.flowRefs, sides: [2]endpointRefs{f.Sides[0].endpointRefs, f.Sides[1].endpointRefs}, findings: f.Findings, unreached: f.Unreached}
 	f.flowRefs, f.Sides[0].endpointRefs, f.Sides[1].endpointRefs, f.Findings = flowRefs{}, endpointRefs{}, endpointRefs{}, nil
+	f.Unreached = nil
 	if withdrawn {
 		r.transitions, f.Transitions = f.Transitions, nil
 	}
@@ -160,6 +162,7 @@ func (f *Flow) rest() *rest {
 // restore puts it back.
 func (f *Flow) restore(r *rest) {
 	f.flowRefs, f.Sides[0].endpointRefs, f.Sides[1].endpointRefs, f.Findings = r.flowRefs, r.sides[0], r.sides[1], r.findings
+	f.Unreached = r.unreached
 	if r.transitions != nil {
 		f.Transitions = r.transitions
 	}
@@ -170,5 +173,5 @@ func (r *flowRefs) none() bool {
 }
 
 func (r *endpointRefs) none() bool {
-	return len(r.spans.s) == 0 && r.trouble == nil && r.big == nil && r.stalls == nil && r.odd == nil
+	return len(r.spans.s) == 0 && r.trouble == nil && r.run == nil && r.big == nil && r.stalls == nil && r.odd == nil
 }

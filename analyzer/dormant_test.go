@@ -17,7 +17,7 @@ func TestDormantWords(t *testing.T) {
 		octets uintptr
 		behind []string
 	}{
-		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "Zeek", "Wireshark", "flowRefs", "place"}},
+		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "Unreached", "Zeek", "Wireshark", "flowRefs", "place"}},
 		{reflect.TypeFor[Endpoint](), sideBytes, []string{"inbox", "endpointRefs"}},
 		{reflect.TypeFor[Transition](), transBytes, []string{"Withdrawn"}},
 		{reflect.TypeFor[Remark](), unsafe.Sizeof(Remark{}), nil},

@@ -46,6 +46,7 @@ type Endpoint struct {
 type endpointRefs struct {
 	spans   spanSet
 	trouble *trouble    // nil: it has had none
+	run     *run        // nil: it has sent nothing twice
 	big     *bigSegment // nil: none was sent again before one had passed
 	stalls  *stalls     // nil: it has never closed its window
 	odd     *oddWindows // nil: nothing odd about its windows
@@ -80,7 +81,6 @@ type sender struct {
 	tsMax  uint32 // highest TSVal sent
 	hasTS  bool
 	resent resends
-	run    run
 	copies copyRing
 	topID  uint16 // its last IP ID, but for those of segments that come late
 	// largest is its largest segment of those that no link carries.
@@ -151,7 +151,10 @@ type run struct {
 // repeats notes that the side sent x again, or as a probe. What is sent again
 // into a closed window probes it: some stacks do so with an octet of data.
 func (e *Endpoint) repeats(what Facts, x *Segment, p *Endpoint) {
-	r := &e.run
+	if e.run == nil {
+		e.run = new(run)
+	}
+	r := e.run
 	if c := p.stall(); c != nil {
 		what = FactWindowProbe
 		c.probes++

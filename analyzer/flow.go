@@ -203,8 +203,7 @@ type Flow struct {
 
 	Handshake Handshake
 	Close     Close
-	Unreached Unreachable // the last ICMP error that quoted it; Frame 0: none did
-	Forgotten int         // withdrawn transitions dropped from a record grown too long
+	Forgotten int // withdrawn transitions dropped from a record grown too long
 	tracked
 
 	// What is above holds no pointer: see dormant.go.
@@ -212,8 +211,9 @@ type Flow struct {
 	Transitions []Transition
 	Remarks     []Remark
 	Findings    []Finding
-	Zeek        Zeek      // what Zeek says of it; with Config.Peers
-	Wireshark   Wireshark // what Wireshark says of it; with Config.Peers
+	Unreached   *Unreachable // the last ICMP error that quoted it; nil: none did
+	Zeek        Zeek         // what Zeek says of it; with Config.Peers
+	Wireshark   Wireshark    // what Wireshark says of it; with Config.Peers
 	flowRefs
 	place
 }

@@ -98,10 +98,14 @@ func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 // takeOver settles that the new flow is one.
 func (f *Flow) takeOver() {
 	f.candidate = false
-	if f.older != nil && f.older.ReplacedBy < 0 {
+	if f.older != nil && !f.older.replaced() {
 		f.older.ReplacedBy = f.Number
 	}
 }
+
+// replaced reports whether another flow has taken over the pair; its number may
+// still be provisional.
+func (f *Flow) replaced() bool { return f.ReplacedBy != -1 }
 
 // refuted reports whether the flow is a candidate that came to nothing: its
 // SYN was a forgery or a late copy, since the flow it came upon goes on.

@@ -148,8 +148,9 @@ func (f *Flow) takeUnreachable(s Side, u *Unreachable) {
 	e := &f.Sides[s]
 	f.Frames++
 	f.End, f.LastFrame = max(f.End, u.Time), u.Frame
-	if !f.Unreached.ends() || u.ends() {
-		f.Unreached = *u // the last, but one that says no stays
+	if f.Unreached == nil || !f.Unreached.ends() || u.ends() {
+		last := *u // but one that says no stays
+		f.Unreached = &last
 	}
 	f.remark(FactUnreachable, s, u.Time, u.Frame)
 	if e.proven != SynSent || u.Seq != e.isn || !u.ends() {

@@ -106,11 +106,11 @@ func (s *share) end(t *Tracker, f *Flow) {
 	}
 	s.ended = append(s.ended, f)
 	e := t.entry(f.id)
-	next := &Flow{place: place{limits: f.limits, profile: f.profile}}
 	if n := len(s.spare); n > 0 {
-		next, s.spare = s.spare[n-1], s.spare[:n-1]
+		t.awake[e.where], s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		t.awake[e.where] = makeFlow(f.limits, f.profile)
 	}
-	t.awake[e.where] = next
 	t.release(f.id)
 }
 

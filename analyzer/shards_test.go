@@ -55,8 +55,12 @@ func follow(packets []capture.Packet, list *[]string, start func(analyzer.Config
 func TestShardsAreOne(t *testing.T) {
 	for _, profile := range []string{"mix", "healthy", "scan"} {
 		packets := generated(t, profile)
-		var want []string
+		var want, alone []string
+		follow(packets, &alone, func(c analyzer.Config) follower { return analyzer.New(c) })
 		follow(packets, &want, func(c analyzer.Config) follower { return analyzer.NewShards(c, 1) })
+		if i := different(alone, want); i != "" {
+			t.Errorf("%s: Shards and a Tracker differ: %s", profile, i)
+		}
 		for _, workers := range []int{2, 3, 8} {
 			var got []string
 			follow(packets, &got, func(c analyzer.Config) follower { return analyzer.NewShards(c, workers) })
@@ -86,6 +90,31 @@ func TestShardsAreATracker(t *testing.T) {
 			t.Errorf("%s: %d flows of a Tracker, %d of Shards", tap.name, len(want), len(got))
 		}
 	}
+}
+
+// different returns the first flow of which two lists say something else, but for
+// its number and its order.
+func different(a, b []string) string {
+	unnumbered := func(list []string) (out []string) {
+		for _, s := range list {
+			_, s, _ = strings.Cut(s, " ")
+			before, after, _ := strings.Cut(s, "replaced by ")
+			by, rest, _ := strings.Cut(after, ",")
+			out = append(out, before+fmt.Sprint(by == "-1")+rest)
+		}
+		slices.Sort(out)
+		return out
+	}
+	a, b = unnumbered(a), unnumbered(b)
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return a[i] + "\nand\n" + b[i]
+		}
+	}
+	if len(a) != len(b) {
+		return fmt.Sprintf("%d and %d flows", len(a), len(b))
+	}
+	return ""
 }
 
 // generated are the packets of a generated capture of several batches.

@@ -106,8 +106,27 @@ func (t *Tracker) makePlace() uint32 {
 			}
 		}
 	}
-	t.awake = append(t.awake, &Flow{place: place{limits: t.cfg.Stuck, profile: t.cfg.Profile}})
+	t.awake = append(t.awake, makeFlow(t.cfg.Stuck, t.cfg.Profile))
 	return uint32(len(t.awake) - 1)
+}
+
+// roomy is a flow with room for the lists of an ordinary connection: one piece of
+// memory, where lists that grow would take several and leave half of them.
+type roomy struct {
+	Flow
+	transitions [10]Transition
+	remarks     [5]Remark
+	inbox       [2][2]input
+}
+
+func makeFlow(limits *Limits, profile *Profile) *Flow {
+	r := &roomy{Flow: Flow{place: place{limits: limits, profile: profile}}}
+	f := &r.Flow
+	f.Transitions, f.Remarks = r.transitions[:0], r.remarks[:0]
+	for s := range f.Sides {
+		f.Sides[s].inbox = r.inbox[s][:0:len(r.inbox[s])]
+	}
+	return f
 }
 
 // drop lets go of a flow: nothing knows it any more.
