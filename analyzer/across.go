@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Group names what flows have in common: a listener (To and Port), a host
@@ -36,18 +35,18 @@ func (g Group) String() string {
 }
 
 // fill puts the group's addresses and port into a detector's advice.
-func (g Group) fill(advice string) string {
-	name := func(a Addr, open string) string {
-		if (a == Addr{}) {
-			return open
-		}
-		return a.Netip().String()
+func (g Group) fill(next string) string {
+	a := advice{port: -1}
+	if (g.From != Addr{}) {
+		a.client = g.From.Netip()
 	}
-	port := "PORT"
+	if (g.To != Addr{}) {
+		a.server = g.To.Netip()
+	}
 	if g.Port != 0 {
-		port = strconv.Itoa(int(g.Port))
+		a.port = int(g.Port)
 	}
-	return strings.NewReplacer("CLIENT", name(g.From, "CLIENT"), "SERVER", name(g.To, "SERVER"), "PORT", port).Replace(advice)
+	return a.fill(next)
 }
 
 // Scope says what the flows of a group have in common.

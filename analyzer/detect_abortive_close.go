@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -43,10 +42,10 @@ func onAbortiveClose(d *Detector, st *Step) {
 	}
 	after := ""
 	if p := &f.Sides[s.Peer()]; p.LastSent != 0 { // else its direction was not captured
-		after = fmt.Sprintf(", %s after its peer's last segment", since(x.Time-p.LastSent))
+		after = ", " + since(x.Time-p.LastSent) + " after its peer's last segment"
 	}
 	f.Raise(Finding{Detector: d, Severity: Info, Side: s, At: x.Time, Frame: x.Frame,
-		Evidence: fmt.Sprintf("%s sends RST in frame %s without a FIN%s", f.who(s), FrameText(x.Frame), after)})
+		Evidence: f.who(s) + " sends RST in frame " + FrameText(x.Frame) + " without a FIN" + after})
 }
 
 // endAbortiveClose takes the finding back when the RST turned out not to be

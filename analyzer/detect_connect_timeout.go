@@ -1,6 +1,6 @@
 package analyzer
 
-import "fmt"
+import "strconv"
 
 var connectTimeout = &Detector{
 	Name:  "connect-timeout",
@@ -51,8 +51,8 @@ func endConnectTimeout(d *Detector, f *Flow) {
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: sent.Time, Last: e.LastSent, Frame: sent.Frame,
 		Frames: []uint64{e.LastFrame}, For: f.Now - sent.Time}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %s) sent %s, last in frame %s, and nothing back in %s: the server owes the next packet",
-		FrameText(sent.Frame), times(f.synRetransmits+1), FrameText(e.LastFrame), since(n.For))
+	n.Evidence = "client's SYN (frame " + FrameText(sent.Frame) + ") sent " + times(f.synRetransmits+1) + ", last in frame " +
+		FrameText(e.LastFrame) + ", and nothing back in " + since(n.For) + ": the server owes the next packet"
 	f.pend(n, SynSent, "")
 }
 
@@ -70,5 +70,5 @@ func times(n int) string {
 	case 2:
 		return "twice"
 	}
-	return fmt.Sprintf("%d times", n)
+	return strconv.Itoa(n) + " times"
 }

@@ -1,7 +1,5 @@
 package analyzer
 
-import "fmt"
-
 var connectionRefused = &Detector{
 	Name:  "connection-refused",
 	Doc:   "the SYN was answered with RST",
@@ -38,13 +36,13 @@ func endConnectionRefused(d *Detector, f *Flow) {
 		Frame: r.Frame, Count: r.Count}
 	sent := f.entered(f.Client, SynSent)
 	if sent == nil || sent.Basis != Observed {
-		n.Evidence = fmt.Sprintf("RST in frame %s refuses a SYN that was not captured", FrameText(r.Frame))
+		n.Evidence = "RST in frame " + FrameText(r.Frame) + " refuses a SYN that was not captured"
 		n.lower("the SYN was not captured")
 		f.Raise(n)
 		return
 	}
 	n.Frames = []uint64{sent.Frame}
-	n.Evidence = fmt.Sprintf("client's SYN (frame %s) answered with RST in frame %s, %s later: %s does not accept",
-		FrameText(sent.Frame), FrameText(r.Frame), since(r.First-f.synAt), f.Addr(f.Server()))
+	n.Evidence = "client's SYN (frame " + FrameText(sent.Frame) + ") answered with RST in frame " + FrameText(r.Frame) + ", " +
+		since(r.First-f.synAt) + " later: " + f.Addr(f.Server()).String() + " does not accept"
 	f.Raise(n)
 }

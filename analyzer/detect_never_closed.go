@@ -1,7 +1,5 @@
 package analyzer
 
-import "fmt"
-
 var neverClosed = &Detector{
 	Name:  "never-closed",
 	Doc:   "a connection is open and silent, without keep-alives, when the capture ends",
@@ -56,8 +54,8 @@ func endNeverClosed(d *Detector, f *Flow) {
 		return
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.End, Last: f.Now, Frame: f.LastFrame, For: silent}
-	n.Evidence = fmt.Sprintf("open for %s and silent for the last %s, since frame %s of the %s: no FIN, no RST, no keep-alive",
-		since(f.Now-f.Start), since(silent), FrameText(f.LastFrame), f.who(talker))
+	n.Evidence = "open for " + since(f.Now-f.Start) + " and silent for the last " + since(silent) + ", since frame " +
+		FrameText(f.LastFrame) + " of the " + f.who(talker) + ": no FIN, no RST, no keep-alive"
 	n.lower(f.captureDoubt())
 	f.Raise(n)
 }

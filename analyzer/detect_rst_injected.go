@@ -61,24 +61,24 @@ func endRSTInjected(d *Detector, f *Flow) {
 			continue
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: rst.First, Last: rst.Last, Frame: r.frame, Count: rst.Count}
-		n.Evidence = fmt.Sprintf("RST in the %s's name (frame %s)", f.who(s), FrameText(r.frame))
+		how := ""
 		switch {
 		case on != nil:
 			n.Frames = []uint64{on.Frame}
-			n.Evidence += fmt.Sprintf("; the %s goes on in frame %s, %s later", f.who(s), FrameText(on.Frame), since(on.First-rst.First))
+			how = fmt.Sprintf("; the %s goes on in frame %s, %s later", f.who(s), FrameText(on.Frame), since(on.First-rst.First))
 		case r.breaks&breakBoth != 0:
 			o := &f.resets[s.Peer()]
 			if (r.breaks|o.breaks)&breakTTL == 0 || f.Remark(FactAfterRST, s.Peer()) != nil {
 				continue
 			}
 			n.Side, n.Frames = NoSide, []uint64{o.frame}
-			n.Evidence += fmt.Sprintf(" and in the %s's (frame %s) at the same time", f.who(s.Peer()), FrameText(o.frame))
+			how = fmt.Sprintf(" and in the %s's (frame %s) at the same time", f.who(s.Peer()), FrameText(o.frame))
 		case r.breaks&breakTTL == 0 || r.breaks == breakTTL || f.resets[s.Peer()].breaks&breakBoth != 0:
 			continue
 		default:
 			n.Severity = Info
 		}
-		n.Evidence += r.words()
+		n.Evidence = "RST in the " + f.who(s) + "'s name (frame " + FrameText(r.frame) + ")" + how + r.words()
 		f.Raise(n)
 	}
 }

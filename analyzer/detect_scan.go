@@ -1,10 +1,12 @@
 package analyzer
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -107,8 +109,8 @@ func (t *scanTally) hosts(x target) target { return target{port: x.port} }
 
 func (t *scanTally) Add(f *Flow, s Side) {
 	x := target{f.Key.Addr[s.Peer()], f.Key.Port[s.Peer()]}
-	i, there := slices.BinarySearchFunc(t.targets, x, func(a tries, x target) int { return compareTargets(a.target, x) })
-	if !there {
+	i := sort.Search(len(t.targets), func(i int) bool { return compareTargets(t.targets[i].target, x) >= 0 })
+	if i == len(t.targets) || t.targets[i].target != x {
 		if len(t.targets) == maxTargets {
 			t.left++
 			return
@@ -213,7 +215,7 @@ func (t *scanTally) deadHosts() (n int) {
 }
 
 func compareTargets(a, b target) int {
-	return cmp.Or(slices.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.port, b.port))
+	return cmp.Or(bytes.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.port, b.port))
 }
 
 func (t *scanTally) Find(n *Finding) bool {

@@ -1,7 +1,5 @@
 package analyzer
 
-import "fmt"
-
 var stuckCloseWait = &Detector{
 	Name:  "stuck-close-wait",
 	Doc:   "the peer has closed, and this side's application has not",
@@ -57,8 +55,9 @@ func endStuckCloseWait(d *Detector, f *Flow) {
 		}
 		n := Finding{Detector: d, Severity: d.Severity, Side: s, At: in.Time, Last: f.Now, Frame: acked,
 			Frames: []uint64{fin.Frame}, For: f.Now - from}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) acknowledged in frame %s; no FIN from the %s in the %s that follow%s: the %s owes the next packet",
-			f.who(s.Peer()), FrameText(fin.Frame), FrameText(acked), f.who(s), since(n.For), lastData(e, in), f.who(s))
+		n.Evidence = f.who(s.Peer()) + "'s FIN (frame " + FrameText(fin.Frame) + ") acknowledged in frame " + FrameText(acked) +
+			"; no FIN from the " + f.who(s) + " in the " + since(n.For) + " that follow" + lastData(e, in) +
+			": the " + f.who(s) + " owes the next packet"
 		f.pend(n, CloseWait, f.closeWaitDoubt(s))
 	}
 }

@@ -1,7 +1,5 @@
 package analyzer
 
-import "fmt"
-
 var stuckFinWait2 = &Detector{
 	Name:  "stuck-fin-wait-2",
 	Doc:   "this side has closed, the peer has acknowledged that and does not close",
@@ -54,8 +52,8 @@ func endStuckFinWait2(d *Detector, f *Flow) {
 		if n.For > 0 {
 			silence = "which has sent nothing new for " + since(n.For)
 		}
-		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) acknowledged in frame %s; it waits for a FIN of the %s, %s",
-			f.who(s), FrameText(fin.Frame), FrameText(in.Frame), f.who(s.Peer()), silence)
+		n.Evidence = f.who(s) + "'s FIN (frame " + FrameText(fin.Frame) + ") acknowledged in frame " + FrameText(in.Frame) +
+			"; it waits for a FIN of the " + f.who(s.Peer()) + ", " + silence
 		f.pend(n, FinWait2, f.closeWaitDoubt(s.Peer()))
 	}
 }

@@ -1,7 +1,5 @@
 package analyzer
 
-import "fmt"
-
 var synACKUnanswered = &Detector{
 	Name:  "syn-ack-unanswered",
 	Doc:   "a SYN+ACK was sent again and again and the client answered neither with ACK nor with RST",
@@ -52,7 +50,7 @@ func endSYNACKUnanswered(d *Detector, f *Flow) {
 	}
 	n := Finding{Detector: d, Severity: d.Severity, Side: s, At: sent.Time, Last: e.LastSent, Frame: sent.Frame,
 		Frames: []uint64{e.LastFrame}, For: f.Now - sent.Time}
-	n.Evidence = fmt.Sprintf("server's SYN+ACK (frame %s) sent %s, last in frame %s, and neither ACK nor RST in %s: the client owes the next packet",
-		FrameText(sent.Frame), times(f.synackRetransmits+1), FrameText(e.LastFrame), since(n.For))
+	n.Evidence = "server's SYN+ACK (frame " + FrameText(sent.Frame) + ") sent " + times(f.synackRetransmits+1) + ", last in frame " +
+		FrameText(e.LastFrame) + ", and neither ACK nor RST in " + since(n.For) + ": the client owes the next packet"
 	f.pend(n, SynReceived, "")
 }

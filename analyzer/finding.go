@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Severity says whether a finding needs someone.
@@ -136,10 +135,10 @@ func (f *Flow) orderly() bool {
 
 // fill puts the flow's own addresses and the server's port into a detector's
 // advice.
-func (f *Flow) fill(advice string) string {
-	client, server := f.Addr(f.Client), f.Addr(f.Server())
-	return strings.NewReplacer("CLIENT", client.Addr().String(), "SERVER", server.Addr().String(),
-		"PORT", strconv.Itoa(int(server.Port()))).Replace(advice)
+func (f *Flow) fill(next string) string {
+	server := f.Server()
+	a := advice{f.Key.Addr[f.Client].Netip(), f.Key.Addr[server].Netip(), int(f.Key.Port[server])}
+	return a.fill(next)
 }
 
 // finding returns what a detector has raised about a side, or nil.
@@ -234,5 +233,5 @@ func plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}
-	return fmt.Sprintf("%d %ss", n, word)
+	return strconv.Itoa(n) + " " + word + "s"
 }

@@ -1,8 +1,8 @@
 package analyzer
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 )
 
 // timeline adds up what happened over time, to find the span in which most
@@ -50,7 +50,9 @@ func (l *timeline[T, P]) at(when int64) *T {
 
 // find returns where the stretch of an instant is, or belongs.
 func (l *timeline[T, P]) find(when int64) (int, bool) {
-	return slices.BinarySearchFunc(l.parts, when-when%l.width, func(w window[T], from int64) int { return cmp.Compare(w.from, from) })
+	from := when - when%l.width
+	i := sort.Search(len(l.parts), func(i int) bool { return l.parts[i].from >= from })
+	return i, i < len(l.parts) && l.parts[i].from == from
 }
 
 // coarsen makes the stretches twice as wide.

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -155,9 +156,9 @@ func since(ns int64) string {
 	case d < time.Millisecond:
 		return d.Round(time.Microsecond).String()
 	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Round(time.Millisecond)/time.Millisecond)
+		return strconv.Itoa(int(d.Round(time.Millisecond)/time.Millisecond)) + " ms"
 	case d < 10*time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
+		return string(append(strconv.AppendFloat(make([]byte, 0, 16), d.Seconds(), 'f', 1, 64), " s"...))
 	}
 	return d.Round(time.Second).String()
 }

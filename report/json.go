@@ -13,42 +13,62 @@ import (
 
 // ndjsonRenderer writes one object a line.
 type ndjsonRenderer struct {
-	w   *bufio.Writer
+	w   io.Writer
 	o   Options
-	buf []byte
-	err error // of the meta object
+	buf []byte // objects that are not written out yet
+	err error
 }
 
+// ndjsonBuffer is how much is written out at once.
+const ndjsonBuffer = 256 << 10
+
 func newNDJSON(w io.Writer, m *Meta, o Options) Renderer {
-	r := &ndjsonRenderer{w: bufio.NewWriterSize(w, 64<<10), o: o}
-	if r.err = writeJSON(r.w, m, '\n'); r.err == nil && o.Flush {
-		r.err = r.w.Flush()
-	}
+	r := &ndjsonRenderer{w: w, o: o}
+	r.err = r.object(m)
 	return r
+}
+
+// object writes one of the objects of which there are few.
+func (r *ndjsonRenderer) object(v any) error {
+	b, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	r.buf = append(append(r.buf, b...), '\n')
+	return r.flush()
+}
+
+// flush writes out what there is, if it is enough or somebody waits for it.
+func (r *ndjsonRenderer) flush() error {
+	if len(r.buf) < ndjsonBuffer && !r.o.Flush {
+		return nil
+	}
+	return r.write()
+}
+
+func (r *ndjsonRenderer) write() error {
+	_, err := r.w.Write(r.buf)
+	r.buf = r.buf[:0]
+	return err
 }
 
 func (r *ndjsonRenderer) Flow(f *analyzer.Flow) error {
 	if r.err != nil {
 		return r.err
 	}
-	r.buf = append(appendFlow(r.buf[:0], f, r.o.origin(f)), '\n')
-	if _, err := r.w.Write(r.buf); err != nil {
-		return err
-	}
-	if r.o.Flush {
-		return r.w.Flush()
-	}
-	return nil
+	r.buf = append(appendFlow(r.buf, f, r.o.origin(f)), '\n')
+	r.err = r.flush()
+	return r.err
 }
 
 func (r *ndjsonRenderer) Close(s *Summary) error {
 	if r.err != nil {
 		return r.err
 	}
-	if err := writeJSON(r.w, s, '\n'); err != nil {
+	if err := r.object(s); err != nil {
 		return err
 	}
-	return r.w.Flush()
+	return r.write()
 }
 
 // jsonRenderer writes one object with all flows by number. A flow is written
@@ -145,14 +165,20 @@ func (r *jsonRenderer) Close(s *Summary) error {
 
 // writeJSON writes what there is one of: speed does not matter.
 func writeJSON(w *bufio.Writer, v any, after byte) error {
+	b, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	w.Write(b)
+	return w.WriteByte(after)
+}
+
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // as appendString: nobody puts this into a page as it is
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	w.Write(bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
-	return w.WriteByte(after)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
 }
 
 // appendFlow writes the flow object of record.go, field by field in its

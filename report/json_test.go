@@ -3,8 +3,11 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -249,4 +252,25 @@ func BenchmarkAppendFlow(b *testing.B) {
 		buf = appendFlow(buf[:0], f, origin)
 	}
 	b.SetBytes(int64(len(buf)))
+}
+
+// TestAppendTime holds our spelling of a time to that of package time: digits,
+// fractions that end early, the ends of years, and what lies before 1970.
+func TestAppendTime(t *testing.T) {
+	times := []int64{0, 1, -1, 999_999_999, 1_000_000_000, 1_500_000_000, -1_500_000_000, math.MaxInt64, math.MinInt64}
+	for _, day := range []string{"1972-02-29", "1999-12-31", "2000-03-01", "2026-11-21", "2100-02-28"} {
+		at, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range []time.Duration{0, time.Hour + 23*time.Minute + 45*time.Second, 24*time.Hour - 1, 120 * time.Microsecond} {
+			times = append(times, at.Add(d).UnixNano())
+		}
+	}
+	for _, ns := range times {
+		want := strconv.Quote(time.Unix(0, ns).UTC().Format(time.RFC3339Nano))
+		if got := string(appendTime(nil, ns)); got != want {
+			t.Errorf("%d: got %s, want %s", ns, got, want)
+		}
+	}
 }

@@ -125,8 +125,8 @@ type FindingSum struct {
 type Tally struct {
 	flows      FlowCounts
 	states     [2][analyzer.NumStates]uint64 // client, server
-	handshakes Counts
-	closes     Counts
+	handshakes [analyzer.HandshakeRejectedICMP + 1]uint64
+	closes     [analyzer.CloseUnknown + 1]uint64
 	severities [analyzer.Error + 1]uint64
 	findings   []tallied
 	across     []analyzer.Finding
@@ -139,7 +139,7 @@ type tallied struct {
 }
 
 // NewTally returns a Tally of nothing.
-func NewTally() *Tally { return &Tally{handshakes: Counts{}, closes: Counts{}} }
+func NewTally() *Tally { return &Tally{} }
 
 // Pass counts a flow that the filters left out.
 func (t *Tally) Pass() { t.flows.Total++ }
@@ -150,8 +150,8 @@ func (t *Tally) Add(f *analyzer.Flow) {
 	t.flows.Selected++
 	t.states[0][f.Sides[f.Client].State]++
 	t.states[1][f.Sides[f.Server()].State]++
-	t.handshakes[f.Handshake.Result.String()]++
-	t.closes[f.Close.Result.String()]++
+	t.handshakes[f.Handshake.Result]++
+	t.closes[f.Close.Result]++
 	if len(f.Findings) > 0 {
 		t.flows.WithFindings++
 	}
@@ -186,19 +186,23 @@ func (t *Tally) Summary() *Summary {
 		Files:      []File{},
 		Flows:      t.flows,
 		States:     StateCounts{Counts{}, Counts{}},
-		Handshakes: t.handshakes,
-		Closes:     t.closes,
+		Handshakes: Counts{},
+		Closes:     Counts{},
 		Severities: Severities{t.severities[analyzer.Error], t.severities[analyzer.Warning], t.severities[analyzer.Info]},
 		Findings:   []FindingSum{},
 		Listeners:  []Roll{},
 		Pairs:      []Roll{},
 	}
 	s.Across, s.AcrossLeftOut = t.listAcross()
+	for result, n := range t.handshakes {
+		s.Handshakes.add(analyzer.HandshakeResult(result).String(), int(n))
+	}
+	for result, n := range t.closes {
+		s.Closes.add(analyzer.CloseResult(result).String(), int(n))
+	}
 	for i, counts := range []Counts{s.States.Client, s.States.Server} {
 		for state, n := range t.states[i] {
-			if n > 0 {
-				counts[analyzer.State(state).String()] = n
-			}
+			counts.add(analyzer.State(state).String(), int(n))
 		}
 	}
 	slices.SortFunc(t.findings, func(a, b tallied) int {

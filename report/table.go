@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,7 +25,9 @@ type tableRenderer struct {
 	wide bool
 
 	rows     []row
-	listed   int // flows that belong in the table, rows dropped included
+	listed   int  // flows that belong in the table, rows dropped included
+	full     bool // there are as many rows as are printed, and
+	last     rank // the last of these
 	findings []*findingGroup
 }
 
@@ -38,7 +41,7 @@ func newWide(w io.Writer, m *Meta, o Options) Renderer {
 
 // row is what the table of flows needs of one.
 type row struct {
-	number   int
+	rank
 	origin   Origin
 	side     [2]sideRow // client, server
 	guessed  bool
@@ -50,7 +53,6 @@ type row struct {
 	close    analyzer.Close
 	closer   string
 	replaced int
-	worst    int // severity of the worst finding, -1 without any
 	findings []named
 }
 
@@ -73,10 +75,10 @@ type findingGroup struct {
 	detector *analyzer.Detector
 	first    []example // by severity, then flow number
 	n        int
-	pending  int    // of these
-	flows    int    // how many have it, of one side or both
-	last     int    // number of the last flow counted
-	server   string // of all of them, empty where they differ
+	pending  int            // of these
+	flows    int            // how many have it, of one side or both
+	last     int            // number of the last flow counted
+	server   netip.AddrPort // of all of them, not valid where they differ
 }
 
 // examples is how many findings of one name the summary spells out.
@@ -105,32 +107,53 @@ func (r *tableRenderer) Flow(f *analyzer.Flow) error {
 		return nil
 	}
 	r.listed++
-	r.rows = append(r.rows, r.newRow(f))
 	// Only the first Limit rows are printed, so no more than twice that are
-	// ever kept.
+	// ever kept, and none is made of a flow that comes behind them.
+	rank := rankOf(f)
+	if r.full && rank.compare(r.last) > 0 {
+		return nil
+	}
+	r.rows = append(r.rows, r.newRow(f, rank))
 	if r.o.Limit > 0 && len(r.rows) >= 2*r.o.Limit {
 		r.trim()
 	}
 	return nil
 }
 
-// trim sorts the rows, the worst first, and drops those beyond the limit.
+// rank orders the flows of a table: the worst first, then by number.
+type rank struct {
+	worst  int // severity of the worst finding, -1 without any
+	number int
+}
+
+func rankOf(f *analyzer.Flow) rank {
+	k := rank{-1, f.Number}
+	for i := range f.Findings {
+		k.worst = max(k.worst, int(f.Findings[i].Severity))
+	}
+	return k
+}
+
+func (k rank) compare(o rank) int {
+	return cmp.Or(cmp.Compare(o.worst, k.worst), cmp.Compare(k.number, o.number))
+}
+
+// trim sorts the rows and drops those beyond the limit.
 func (r *tableRenderer) trim() {
-	slices.SortFunc(r.rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(b.worst, a.worst), cmp.Compare(a.number, b.number))
-	})
-	if r.o.Limit > 0 && len(r.rows) > r.o.Limit {
+	slices.SortFunc(r.rows, func(a, b row) int { return a.compare(b.rank) })
+	if r.o.Limit > 0 && len(r.rows) >= r.o.Limit {
 		clear(r.rows[r.o.Limit:])
 		r.rows = r.rows[:r.o.Limit]
+		r.last, r.full = r.rows[r.o.Limit-1].rank, true
 	}
 }
 
-func (r *tableRenderer) newRow(f *analyzer.Flow) row {
+func (r *tableRenderer) newRow(f *analyzer.Flow, k rank) row {
 	w := row{
-		number: f.Number, origin: r.o.origin(f), guessed: f.Guessed,
+		rank: k, origin: r.o.origin(f), guessed: f.Guessed,
 		start: f.Start, duration: f.End - f.Start, frames: f.Frames,
 		hs: f.Handshake, close: f.Close, closer: sideName(f, f.Close.ActiveCloser),
-		replaced: f.ReplacedBy, worst: -1,
+		replaced: f.ReplacedBy,
 	}
 	w.captures[0], _ = analyzer.SplitFrame(f.FirstFrame)
 	w.captures[1], _ = analyzer.SplitFrame(f.LastFrame)
@@ -140,7 +163,6 @@ func (r *tableRenderer) newRow(f *analyzer.Flow) row {
 	}
 	for i := range f.Findings {
 		n := &f.Findings[i]
-		w.worst = max(w.worst, int(n.Severity))
 		w.findings = append(w.findings, named{n.Detector.Name, sideName(f, n.Side), n.Severity})
 	}
 	slices.SortStableFunc(w.findings, func(a, b named) int { return cmp.Compare(b.sev, a.sev) })
@@ -153,7 +175,7 @@ func (r *tableRenderer) keep(f *analyzer.Flow, n *analyzer.Finding) {
 	i := slices.IndexFunc(r.findings, func(g *findingGroup) bool { return g.detector == n.Detector })
 	if i < 0 {
 		i = len(r.findings)
-		r.findings = append(r.findings, &findingGroup{detector: n.Detector, last: -1, server: f.Addr(f.Server()).String()})
+		r.findings = append(r.findings, &findingGroup{detector: n.Detector, last: -1, server: f.Addr(f.Server())})
 	}
 	g := r.findings[i]
 	g.n++
@@ -163,18 +185,18 @@ func (r *tableRenderer) keep(f *analyzer.Flow, n *analyzer.Finding) {
 	if f.Number != g.last { // a flow's findings come one after the other
 		g.flows++
 		g.last = f.Number
-		if g.server != "" && g.server != f.Addr(f.Server()).String() {
-			g.server = ""
+		if g.server.IsValid() && g.server != f.Addr(f.Server()) {
+			g.server = netip.AddrPort{}
 		}
 	}
-	e := example{sev: n.Severity, flow: f.Number, f: *n}
 	at := 0
-	for at < len(g.first) && compareExamples(g.first[at], e) <= 0 {
+	for at < len(g.first) && g.first[at].before(n.Severity, f.Number) {
 		at++
 	}
 	if at == examples {
 		return
 	}
+	e := example{sev: n.Severity, flow: f.Number, f: *n}
 	if e.who = sideName(f, n.Side); e.who != "" {
 		e.who += " " + f.Addr(n.Side).String()
 	} else {
@@ -186,8 +208,10 @@ func (r *tableRenderer) keep(f *analyzer.Flow, n *analyzer.Finding) {
 	g.first = g.first[:min(len(g.first), examples)]
 }
 
-func compareExamples(a, b example) int {
-	return cmp.Or(cmp.Compare(b.sev, a.sev), cmp.Compare(a.flow, b.flow))
+// before reports whether an example comes before a finding of a flow, or was
+// there first.
+func (e *example) before(sev analyzer.Severity, flow int) bool {
+	return e.sev > sev || e.sev == sev && e.flow <= flow
 }
 
 func (r *tableRenderer) Close(s *Summary) error {
@@ -512,8 +536,8 @@ func (g *findingGroup) title() string {
 	if g.pending > 0 && g.pending < g.n {
 		text += " (" + Thousands(g.pending) + " pending)"
 	}
-	if g.server != "" && g.flows > 1 {
-		text += ", all to " + g.server
+	if g.server.IsValid() && g.flows > 1 {
+		text += ", all to " + g.server.String()
 	}
 	return text
 }

@@ -43,10 +43,43 @@ func (s *Seconds) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// appendTime writes what AppendFormat writes with time.RFC3339Nano: a flow has
+// a dozen times, and they are a third of what it takes to write it.
 func appendTime(b []byte, ns int64) []byte {
-	b = append(b, '"')
-	b = time.Unix(0, ns).UTC().AppendFormat(b, time.RFC3339Nano)
-	return append(b, '"')
+	if ns < 0 { // before 1970
+		b = time.Unix(0, ns).UTC().AppendFormat(append(b, '"'), time.RFC3339Nano)
+		return append(b, '"')
+	}
+	u := uint64(ns)
+	year, month, day := time.Unix(int64(u/1e9), 0).UTC().Date()
+	second := uint32(u / 1e9 % 86400)
+	b = appendPair(appendPair(append(b, '"'), uint32(year)/100), uint32(year)%100)
+	b = appendPair(append(b, '-'), uint32(month))
+	b = appendPair(append(b, '-'), uint32(day))
+	b = appendPair(append(b, 'T'), second/3600)
+	b = appendPair(append(b, ':'), second/60%60)
+	b = appendPair(append(b, ':'), second%60)
+	return append(appendFraction(b, uint32(u%1e9)), 'Z', '"')
+}
+
+// appendPair writes two digits.
+func appendPair(b []byte, n uint32) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+
+// appendFraction writes billionths as a decimal fraction, as short as can be.
+func appendFraction(b []byte, n uint32) []byte {
+	if n == 0 {
+		return b
+	}
+	digits := [...]byte{'.', 9: 0}
+	for i := len(digits) - 1; i > 0; i-- {
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	end := len(digits)
+	for digits[end-1] == '0' {
+		end--
+	}
+	return append(b, digits[:end]...)
 }
 
 // appendSeconds writes ns as seconds, exactly and as short as can be.
@@ -56,17 +89,7 @@ func appendSeconds(b []byte, ns int64) []byte {
 		b = append(b, '-')
 		u = -u
 	}
-	b = strconv.AppendUint(b, u/1e9, 10)
-	frac := u % 1e9
-	if frac == 0 {
-		return b
-	}
-	b = append(b, '.')
-	for digit := uint64(1e8); frac > 0; digit /= 10 {
-		b = append(b, byte('0'+frac/digit))
-		frac %= digit
-	}
-	return b
+	return appendFraction(strconv.AppendUint(b, u/1e9, 10), uint32(u%1e9))
 }
 
 const hex = "0123456789abcdef"
@@ -75,18 +98,26 @@ const hex = "0123456789abcdef"
 // all that does not print, with the spelling of encoding/json.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
-			b = append(b, c)
-			i++
-			continue
+	for {
+		n := plain(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return append(b, '"')
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		i += n
+		r, size := utf8.DecodeRuneInString(s[n:])
+		s = s[n+size:]
 		b = appendRune(b, r)
 	}
-	return append(b, '"')
+}
+
+// plain returns how many octets from the start of s JSON takes as they are.
+func plain(s string) int {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func appendRune(b []byte, r rune) []byte {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -34,7 +35,12 @@ type findingsError struct{ what string }
 
 func (e *findingsError) Error() string { return "--fail-on: " + e.what }
 
-func main() { os.Exit(run()) }
+func main() {
+	floor := tuneCollector()
+	code := run()
+	runtime.KeepAlive(floor)
+	os.Exit(code)
+}
 
 // run executes the command line and returns the exit code.
 func run() int {
