@@ -85,7 +85,7 @@ var Profiles = []Profile{
 	{Name: "scan", Doc: "one SYN each, from everywhere, that nobody answers",
 		Connections: 5_000_000, open: 1000, gap: 40 * millisecond, manner: brisk, stories: []weighted{{1, &loneSYN}}},
 	{Name: "resting", Doc: "conversations that rest most of the time, as many at once as Open says",
-		Connections: 200_000, open: 1000, snapLen: 96, spread: 20 * second, rest: 62 * second, gap: second, clients: 10_000,
+		Connections: 200_000, open: 1000, snapLen: 96, spread: 20 * second, rest: 62 * second, gap: second, clients: 200,
 		manner: brisk, stories: []weighted{{1, &resting}}},
 }
 
