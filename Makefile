@@ -1,4 +1,4 @@
-# Ratios to other tools at full size: some 7 GB of captures in the user's cache
+# Ratios to other tools at full size: some 8 GB of captures in the user's cache
 # folder, and half an hour. A quick look: make bench BENCH='-scale 0.05 -slow=false'
 BENCH ?= -write docs/benchmarks.md
 
