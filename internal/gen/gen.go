@@ -74,23 +74,23 @@ type weighted struct {
 var Profiles = []Profile{
 	{Name: "mix", Doc: "conversations that open, talk, pause and close, one in eight not in order",
 		Connections: 200_000, open: 20_000, spread: 60 * second, gap: millisecond, clients: 4000,
-		manner: manner{1, 4, 3, 1260, wait}, stories: mixStories},
+		manner: manner{leastTalks: 1, mostTalks: 4, body: 3, segment: 1260, pause: wait}, stories: mixStories},
 	{Name: "healthy", Doc: "conversations that open, talk and close in order",
 		Connections: 100_000, open: 200, gap: millisecond, manner: brisk, stories: healthyStories},
 	{Name: "headers", Doc: "shorter conversations of the mix as a capture with a snap length of 96 octets has them",
 		Connections: 500_000, open: 20_000, snapLen: 96, spread: 40 * second, gap: millisecond, clients: 10_000,
-		manner: manner{0, 3, 1, 800, wait}, stories: mixStories},
+		manner: manner{leastTalks: 0, mostTalks: 3, body: 1, segment: 800, pause: wait}, stories: mixStories},
 	{Name: "bulk", Doc: "few conversations that move much data",
 		Connections: 2000, open: 64, gap: millisecond, manner: brisk, stories: []weighted{{1, &bulk}}},
-	{Name: "scan", Doc: "one SYN each, from everywhere, that nobody answers",
+	{Name: "scan", Doc: "one SYN each, half of a handshake that nobody answers",
 		Connections: 5_000_000, open: 1000, gap: 40 * millisecond, manner: brisk, stories: []weighted{{1, &loneSYN}}},
 	{Name: "resting", Doc: "conversations that rest most of the time, as many at once as Open says",
-		Connections: 200_000, open: 1000, snapLen: 96, spread: 20 * second, rest: 62 * second, gap: second, clients: 10_000,
+		Connections: 200_000, open: 1000, snapLen: 96, spread: 20 * second, rest: 62 * second, gap: second, clients: 200,
 		manner: brisk, stories: []weighted{{1, &resting}}},
 }
 
 // brisk is talk without pauses.
-var brisk = manner{0, 3, 3, 600, nil}
+var brisk = manner{leastTalks: 0, mostTalks: 3, body: 3, segment: 600}
 
 // ProfileNamed returns the profile of that name, nil when there is none.
 func ProfileNamed(name string) *Profile {

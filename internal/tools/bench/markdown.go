@@ -15,8 +15,8 @@ import (
 func (m *measured) markdown() string {
 	var b strings.Builder
 	b.WriteString("<!-- Made by `make bench`. -->\n\n# Benchmarks\n\n" +
-		"Each ratio is of runs that took turns on the same file, in the page cache; times are medians, memory is the\n" +
-		"highest resident set. How the time is spent, and how to measure parts: [performance.md](performance.md).\n\n")
+		"Each ratio is of runs that took turns on the same file, in the page cache, ours on two cores; times are medians,\n" +
+		"memory is the highest resident set. How the time is spent, and how to measure parts: [performance.md](performance.md).\n\n")
 	b.WriteString(machine())
 	fmt.Fprintf(&b, "\nRounds: %d; tshark and tcptrace once.", m.runs)
 	if m.scale != 1 {
@@ -30,8 +30,8 @@ func (m *measured) markdown() string {
 		m.files[name].table(&b, len(m.builds))
 	}
 	if len(m.resting) > 0 {
-		b.WriteString("\n## Flows held at once\n\nConversations of eight packets with seconds of silence between them: " +
-			"by the time a\nflow is asked for again, all others have been. The time of a start is taken off.\n\n")
+		b.WriteString("\n## Flows held at once\n\nConversations of eight packets with seconds of silence between them: by the time " +
+			"one is asked for again,\nnearly all others have been. With `--max-flows 10000000`; the time of a start is taken off.\n\n")
 		m.restingTable(&b)
 	}
 	return b.String()

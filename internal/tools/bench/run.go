@@ -18,6 +18,7 @@ import (
 type runner struct {
 	what  string
 	build int // of ours: the number of the program; others have 0
+	own   bool
 	args  []string
 	env   []string
 	out   string // the file for its standard output; empty: none
@@ -25,6 +26,7 @@ type runner struct {
 
 	walls, cpus []time.Duration
 	rss         int64 // the highest, octets
+	failed      bool
 }
 
 // run runs the command once. Status 1 says that analyze found something.
@@ -94,22 +96,30 @@ type contest struct {
 	runners []*runner
 }
 
-// play runs them, in turn so that the machine's moods fall on all.
+// play runs them, in turn so that the machine's moods fall on all. Another
+// tool that fails is left out.
 func (c *contest) play(rounds int) error {
 	if err := c.file.warm(); err != nil {
 		return err
 	}
 	for i := range rounds {
 		for _, r := range c.runners {
-			if r.once && i > 0 {
+			if r.failed || r.once && i > 0 {
 				continue
 			}
-			if err := r.run(); err != nil {
+			err := r.run()
+			switch {
+			case err != nil && r.own:
 				return err
+			case err != nil:
+				r.failed = true
+				fmt.Fprintln(os.Stderr, "bench:", err)
+			default:
+				fmt.Fprintf(os.Stderr, "%s: %s %.3f s\n", c.file.name, r.what, r.walls[len(r.walls)-1].Seconds())
 			}
-			fmt.Fprintf(os.Stderr, "%s: %s %.3f s\n", c.file.name, r.what, r.walls[len(r.walls)-1].Seconds())
 		}
 	}
+	c.runners = slices.DeleteFunc(c.runners, func(r *runner) bool { return r.failed })
 	return nil
 }
 
