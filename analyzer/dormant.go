@@ -32,15 +32,17 @@ type head struct {
 	counts [4]uint16 // Transitions, Remarks, the inboxes
 	size   uint32    // of the whole piece, octets
 	epoch  uint32    // of the words
+	rare   uint32    // a bit for each of its rare parts: see carry
 }
 
 // rest is what a dormant flow has of pointers.
 type rest struct {
-	flowRefs
-	sides       [2]endpointRefs
+	mirrors     []Key
+	zeek        *zeek
+	stream      *conversation
+	spans       [2]spanSet
 	transitions []Transition
 	findings    []Finding
-	unreached   *Unreachable
 }
 
 // keyOf returns the key of a flow that is held. It is valid until a flow falls
@@ -92,6 +94,45 @@ func (f *Flow) sections(yield func([]uint64)) {
 	}
 }
 
+// carrier goes through the rare parts of a flow, each of which is a struct
+// without pointers that most flows do not have.
+type carrier struct {
+	has  uint32 // a bit for each that the flow has
+	bit  uint32
+	make bool           // those of has are made
+	use  func([]uint64) // is given their words; nil: nobody wants them
+}
+
+// part goes on to the next part.
+func part[T any](c *carrier, p **T) {
+	if c.bit <<= 1; c.make && c.has&c.bit != 0 {
+		*p = new(T)
+	}
+	if *p == nil {
+		return
+	}
+	c.has |= c.bit
+	if c.use != nil {
+		c.use(words(unsafe.Pointer(*p), unsafe.Sizeof(**p)))
+	}
+}
+
+// carry visits the rare parts, always in this order.
+func (f *Flow) carry(c carrier) (has uint32) {
+	c.bit = 1
+	part(&c, &f.idle)
+	part(&c, &f.Unreached)
+	for s := range f.Sides {
+		r := &f.Sides[s].endpointRefs
+		part(&c, &r.trouble)
+		part(&c, &r.run)
+		part(&c, &r.big)
+		part(&c, &r.stalls)
+		part(&c, &r.odd)
+	}
+	return c.has
+}
+
 // sleep makes a flow dormant, and its memory free for another.
 func (t *Tracker) sleep(f *Flow) {
 	e := t.entry(f.id)
@@ -101,8 +142,9 @@ func (t *Tracker) sleep(f *Flow) {
 	w := &t.writer
 	w.begin(f.Start)
 	f.sections(w.put)
+	rare := f.carry(carrier{use: w.put})
 	octets := w.end()
-	h := head{key: f.Key, number: f.Number, epoch: w.epoch, size: uint32(headBytes + len(octets)), counts: [4]uint16{
+	h := head{key: f.Key, number: f.Number, epoch: w.epoch, rare: rare, size: uint32(headBytes + len(octets)), counts: [4]uint16{
 		uint16(len(f.Transitions)), uint16(len(f.Remarks)), uint16(len(f.Sides[0].inbox)), uint16(len(f.Sides[1].inbox))}}
 	var piece []byte
 	e.where, piece = t.arena.take(int(h.size))
@@ -124,6 +166,9 @@ func (t *Tracker) wake(e *entry, f *Flow) {
 	r := &t.reader
 	r.begin(t.arena.at(e.where, int(h.size))[headBytes:], h.epoch)
 	f.sections(r.get)
+	if h.rare != 0 {
+		f.carry(carrier{has: h.rare, make: true, use: r.get})
+	}
 	t.arena.give(e.where, int(h.size))
 	if rest := t.rests[f.id]; rest != nil {
 		f.restore(rest)
@@ -141,18 +186,20 @@ func grown[T any](list []T, n uint16) []T {
 	return list
 }
 
-// rest takes what has pointers out of a flow; nil when it has nothing of that.
+// rest takes what else has pointers out of a flow; nil when it has nothing of
+// that.
 func (f *Flow) rest() *rest {
 	withdrawn := false
 	for i := range f.Transitions {
 		withdrawn = withdrawn || f.Transitions[i].Withdrawn != ""
 	}
-	if f.flowRefs.none() && f.Sides[0].endpointRefs.none() && f.Sides[1].endpointRefs.none() && len(f.Findings) == 0 && f.Unreached == nil && !withdrawn {
+	a, b := &f.Sides[0].spans, &f.Sides[1].spans
+	if len(f.mirrors) == 0 && f.zeek == nil && len(a.s)+len(b.s) == 0 && len(f.Findings) == 0 && !withdrawn {
 		return nil
 	}
-	r := &rest{flowRefs: f.flowRefs, sides: [2]endpointRefs{f.Sides[0].endpointRefs, f.Sides[1].endpointRefs}, findings: f.Findings, unreached: f.Unreached}
-	f.flowRefs, f.Sides[0].endpointRefs, f.Sides[1].endpointRefs, f.Findings = flowRefs{}, endpointRefs{}, endpointRefs{}, nil
-	f.Unreached = nil
+	r := &rest{mirrors: f.mirrors, zeek: f.zeek, stream: f.stream, spans: [2]spanSet{*a, *b}, findings: f.Findings}
+	f.mirrors, f.zeek, f.stream, f.Findings = nil, nil, nil, nil
+	*a, *b = spanSet{}, spanSet{}
 	if withdrawn {
 		r.transitions, f.Transitions = f.Transitions, nil
 	}
@@ -161,17 +208,9 @@ func (f *Flow) rest() *rest {
 
 // restore puts it back.
 func (f *Flow) restore(r *rest) {
-	f.flowRefs, f.Sides[0].endpointRefs, f.Sides[1].endpointRefs, f.Findings = r.flowRefs, r.sides[0], r.sides[1], r.findings
-	f.Unreached = r.unreached
+	f.mirrors, f.zeek, f.stream, f.Findings = r.mirrors, r.zeek, r.stream, r.findings
+	f.Sides[0].spans, f.Sides[1].spans = r.spans[0], r.spans[1]
 	if r.transitions != nil {
 		f.Transitions = r.transitions
 	}
-}
-
-func (r *flowRefs) none() bool {
-	return r.idle == nil && len(r.mirrors) == 0 && r.older == nil && r.zeek == nil
-}
-
-func (r *endpointRefs) none() bool {
-	return len(r.spans.s) == 0 && r.trouble == nil && r.run == nil && r.big == nil && r.stalls == nil && r.odd == nil
 }

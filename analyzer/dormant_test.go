@@ -22,6 +22,13 @@ func TestDormantWords(t *testing.T) {
 		{reflect.TypeFor[Transition](), transBytes, []string{"Withdrawn"}},
 		{reflect.TypeFor[Remark](), unsafe.Sizeof(Remark{}), nil},
 		{reflect.TypeFor[input](), unsafe.Sizeof(input{}), nil},
+		{reflect.TypeFor[idle](), unsafe.Sizeof(idle{}), nil},
+		{reflect.TypeFor[Unreachable](), unsafe.Sizeof(Unreachable{}), nil},
+		{reflect.TypeFor[trouble](), unsafe.Sizeof(trouble{}), nil},
+		{reflect.TypeFor[run](), unsafe.Sizeof(run{}), nil},
+		{reflect.TypeFor[bigSegment](), unsafe.Sizeof(bigSegment{}), nil},
+		{reflect.TypeFor[stalls](), unsafe.Sizeof(stalls{}), nil},
+		{reflect.TypeFor[oddWindows](), unsafe.Sizeof(oddWindows{}), nil},
 	} {
 		var behind []string
 		for i := range c.of.NumField() {
@@ -34,6 +41,23 @@ func TestDormantWords(t *testing.T) {
 		}
 		if c.octets%8 != 0 || !reflect.DeepEqual(behind, c.behind) {
 			t.Errorf("%s: %d octets of words, then %v, want %v", c.of, c.octets, behind, c.behind)
+		}
+	}
+}
+
+// What few flows have, too: as a rare part, in rest, or as what never sleeps
+// (older). A field more must be put somewhere.
+func TestDormantRefs(t *testing.T) {
+	for of, want := range map[reflect.Type][]string{
+		reflect.TypeFor[flowRefs]():     {"idle", "mirrors", "older", "zeek", "stream"},
+		reflect.TypeFor[endpointRefs](): {"spans", "trouble", "run", "big", "stalls", "odd"},
+	} {
+		var got []string
+		for i := range of.NumField() {
+			got = append(got, of.Field(i).Name)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s has %v, want %v", of, got, want)
 		}
 	}
 }
