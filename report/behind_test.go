@@ -57,3 +57,26 @@ func TestNDJSONFull(t *testing.T) {
 	}
 }
 
+// A flow that is only written, or that no table will print, allocates nothing.
+func TestFlowsAllocateNothing(t *testing.T) {
+	flows := many(200)
+	for _, format := range []string{"table", "ndjson"} {
+		f, _ := FormatNamed(format)
+		r := f.New(&fullDisk{1 << 30}, &Meta{}, Options{Limit: 10, All: true})
+		tally, number := NewTally(), 0
+		take := func() {
+			for _, f := range flows {
+				f.Number = number
+				number++
+				tally.Add(f)
+				if err := r.Flow(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		take()
+		if n := testing.AllocsPerRun(50, take); n != 0 {
+			t.Errorf("%s: %v allocations for %d flows", format, n, len(flows))
+		}
+	}
+}
