@@ -36,6 +36,7 @@ func connection(port uint16, start int64) []Segment {
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	t.Run("alone", func(t *testing.T) { steadyState(t, Config{}) })
 	t.Run("with what other tools say", func(t *testing.T) { steadyState(t, Config{Peers: true}) })
+	t.Run("added up", func(t *testing.T) { steadyState(t, Config{OnFlow: NewRollup(nil).Add}) })
 }
 
 func steadyState(t *testing.T, cfg Config) {

@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/netip"
@@ -13,10 +14,11 @@ import (
 
 // ndjsonRenderer writes one object a line.
 type ndjsonRenderer struct {
-	w   io.Writer
-	o   Options
-	buf []byte // objects that are not written out yet
-	err error
+	w      io.Writer
+	o      Options
+	buf    []byte  // objects that are not written out yet
+	behind *behind // writes them; nil until there are many
+	err    error
 }
 
 // ndjsonBuffer is how much is written out at once.
@@ -38,14 +40,21 @@ func (r *ndjsonRenderer) object(v any) error {
 	return r.flush()
 }
 
-// flush writes out what there is, if it is enough or somebody waits for it.
-func (r *ndjsonRenderer) flush() error {
-	if len(r.buf) < ndjsonBuffer && !r.o.Flush {
+// flush writes out what there is, if somebody waits for it or it is enough.
+func (r *ndjsonRenderer) flush() (err error) {
+	switch {
+	case r.o.Flush:
+		return r.write()
+	case len(r.buf) < ndjsonBuffer:
 		return nil
+	case r.behind == nil:
+		r.behind = newBehind(r.w)
 	}
-	return r.write()
+	r.buf, err = r.behind.put(r.buf)
+	return err
 }
 
+// write writes out what there is, here and now.
 func (r *ndjsonRenderer) write() error {
 	_, err := r.w.Write(r.buf)
 	r.buf = r.buf[:0]
@@ -62,13 +71,16 @@ func (r *ndjsonRenderer) Flow(f *analyzer.Flow) error {
 }
 
 func (r *ndjsonRenderer) Close(s *Summary) error {
-	if r.err != nil {
-		return r.err
+	if r.err == nil {
+		r.err = r.object(s)
 	}
-	if err := r.object(s); err != nil {
-		return err
+	if r.behind != nil {
+		r.err = cmp.Or(r.err, r.behind.close())
 	}
-	return r.write()
+	if r.err == nil {
+		r.err = r.write()
+	}
+	return r.err
 }
 
 // jsonRenderer writes one object with all flows by number. A flow is written
