@@ -68,7 +68,7 @@ func onHalfOpenPeer(d *Detector, st *Step) {
 func endHalfOpenPeer(d *Detector, f *Flow) {
 	for i := range f.Transitions {
 		t := &f.Transitions[i]
-		if n := f.finding(d, t.Side); n != nil && t.Trigger == SndRST && t.Withdrawn != "" && t.Frame == n.Frame {
+		if n := f.finding(d, t.Side); n != nil && t.Trigger == SndRST && t.Withdrawn != nil && t.Frame == n.Frame {
 			f.retract(d, t.Side)
 		}
 	}

@@ -8,10 +8,8 @@ import "unsafe"
 //
 //	Key, Number | how many Transitions, Remarks and inputs of each side | words
 //
-// where words are those of the flow, its two sides and its lists, each 64 of
-// them as
-//
-//	which of them are not 0 | 4 bits for each of these: how long | their octets
+// where words are those of the flow, its two sides, its lists and its rare
+// parts, without their zeros: see words.go.
 //
 // This file and no other has unsafe code. It takes the memory before a struct's
 // first pointer for words, whatever its fields are, so that no list of fields
@@ -32,8 +30,12 @@ type head struct {
 	counts [4]uint16 // Transitions, Remarks, the inboxes
 	size   uint32    // of the whole piece, octets
 	epoch  uint32    // of the words
-	rare   uint32    // a bit for each of its rare parts: see carry
+	rare   uint32    // a bit for each of its rare parts (see carry), and hasRest
+	words  uint32
 }
+
+// hasRest is the bit of a flow that has a rest.
+const hasRest = 1 << 31
 
 // rest is what a dormant flow has of pointers.
 type rest struct {
@@ -136,16 +138,17 @@ func (f *Flow) carry(c carrier) (has uint32) {
 // sleep makes a flow dormant, and its memory free for another.
 func (t *Tracker) sleep(f *Flow) {
 	e := t.entry(f.id)
-	if r := f.rest(); r != nil {
-		t.rests[f.id] = r
-	}
+	r := f.rest()
 	w := &t.writer
 	w.begin(f.Start)
 	f.sections(w.put)
 	rare := f.carry(carrier{use: w.put})
+	if r != nil {
+		t.rests[f.id], rare = r, rare|hasRest
+	}
 	octets := w.end()
-	h := head{key: f.Key, number: f.Number, epoch: w.epoch, rare: rare, size: uint32(headBytes + len(octets)), counts: [4]uint16{
-		uint16(len(f.Transitions)), uint16(len(f.Remarks)), uint16(len(f.Sides[0].inbox)), uint16(len(f.Sides[1].inbox))}}
+	h := head{key: f.Key, number: f.Number, epoch: w.epoch, rare: rare, words: uint32(len(w.words)), size: uint32(headBytes + len(octets)),
+		counts: [4]uint16{uint16(len(f.Transitions)), uint16(len(f.Remarks)), uint16(len(f.Sides[0].inbox)), uint16(len(f.Sides[1].inbox))}}
 	var piece []byte
 	e.where, piece = t.arena.take(int(h.size))
 	e.dormant = true
@@ -164,14 +167,14 @@ func (t *Tracker) wake(e *entry, f *Flow) {
 		f.Sides[s].inbox = grown(f.Sides[s].inbox, h.counts[2+s])
 	}
 	r := &t.reader
-	r.begin(t.arena.at(e.where, int(h.size))[headBytes:], h.epoch)
+	r.begin(t.arena.at(e.where, int(h.size))[headBytes:], int(h.words), h.epoch)
 	f.sections(r.get)
-	if h.rare != 0 {
-		f.carry(carrier{has: h.rare, make: true, use: r.get})
+	if rare := h.rare &^ hasRest; rare != 0 {
+		f.carry(carrier{has: rare, make: true, use: r.get})
 	}
 	t.arena.give(e.where, int(h.size))
-	if rest := t.rests[f.id]; rest != nil {
-		f.restore(rest)
+	if h.rare&hasRest != 0 {
+		f.restore(t.rests[f.id])
 		delete(t.rests, f.id)
 	}
 }
@@ -191,7 +194,7 @@ func grown[T any](list []T, n uint16) []T {
 func (f *Flow) rest() *rest {
 	withdrawn := false
 	for i := range f.Transitions {
-		withdrawn = withdrawn || f.Transitions[i].Withdrawn != ""
+		withdrawn = withdrawn || f.Transitions[i].Withdrawn != nil
 	}
 	a, b := &f.Sides[0].spans, &f.Sides[1].spans
 	if len(f.mirrors) == 0 && f.zeek == nil && len(a.s)+len(b.s) == 0 && len(f.Findings) == 0 && !withdrawn {

@@ -10,14 +10,16 @@ import (
 
 // The words of a dormant flow are copied without regard to types: a pointer
 // among them would be lost to the garbage collector. What comes behind them
-// must be in rest, or a list that the head counts, or of the place.
+// must be in rest, or a list that the head counts, or of the place, or filled in at
+// the end.
 func TestDormantWords(t *testing.T) {
 	for _, c := range []struct {
 		of     reflect.Type
 		octets uintptr
 		behind []string
 	}{
-		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "Unreached", "Zeek", "Wireshark", "flowRefs", "place"}},
+		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "Unreached", "flowRefs", "place",
+			"Now", "Handshake", "Close", "Zeek", "Wireshark"}},
 		{reflect.TypeFor[Endpoint](), sideBytes, []string{"inbox", "endpointRefs"}},
 		{reflect.TypeFor[Transition](), transBytes, []string{"Withdrawn"}},
 		{reflect.TypeFor[Remark](), unsafe.Sizeof(Remark{}), nil},
@@ -112,7 +114,7 @@ func TestWords(t *testing.T) {
 			from = to
 		}
 		got := make([]uint64, len(want))
-		rd.begin(bytes.Clone(w.end()), w.epoch)
+		rd.begin(bytes.Clone(w.end()), len(want), w.epoch)
 		from = 0
 		for _, to := range cuts {
 			rd.get(got[from:to])

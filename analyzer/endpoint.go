@@ -15,27 +15,25 @@ import (
 //
 //	proven ──inbox[0]──► ? ──inbox[1]──► ? … = State
 type Endpoint struct {
-	State     State // the believed state
-	Basis     Basis // of State; Observed when its last transition is certain
-	Since     int64 // when State began, ns since 1970-01-01 UTC; 0 when not known
-	LastSent  int64 // time of its last segment; 0 when it sent none
-	LastFrame uint64
-	LastData  int64  // time of its last new payload; 0 when it sent none
-	Turns     uint32 // how often it began to send payload after its peer had, or first
-	Counters  Counters
-	Offered   Negotiated
-
+	State       State // the believed state
+	Basis       Basis // of State; Observed when its last transition is certain
 	proven      State
 	provenBasis Basis
-	provenSince int64
-
-	timeWait int64 // when 2 MSL last began; 0: with Since
-	base     Seq   // what relative numbers count from
-	hasBase  bool
-	ackAtFIN Seq // what it had acknowledged when it sent its FIN
-
-	sender
+	Turns       uint32 // how often it began to send payload after its peer had, or first
+	LastSent    int64  // time of its last segment; 0 when it sent none
+	LastFrame   uint64
+	LastData    int64 // time of its last new payload; 0 when it sent none
 	receiver
+	sender
+	Counters Counters
+	Offered  Negotiated
+
+	Since       int64 // when State began, ns since 1970-01-01 UTC; 0 when not known
+	provenSince int64
+	timeWait    int64 // when 2 MSL last began; 0: with Since
+	ackAtFIN    Seq   // what it had acknowledged when it sent its FIN
+	base        Seq   // what relative numbers count from
+	hasBase     bool
 
 	// What is above holds no pointer: see dormant.go.
 	inbox []input
@@ -56,71 +54,71 @@ type endpointRefs struct {
 // gone past the tap or was acknowledged; nxt is the highest number sent; spans
 // lie between the two.
 type sender struct {
-	isn, nxt, contig Seq
-	started          bool // nxt and contig mean something
-	hasISN           bool
-	gap              span // acknowledged last without having gone past
+	started bool // nxt and contig mean something
+	hasISN  bool
+	hasTS   bool
+	loose   bool // its only segment so far may be a keep-alive, one below nxt
+	partial bool // its last payload continues in IP fragments not seen as TCP
 
-	// How many of its segments were what ours says they are (Facts).
-	repeated, duplicateACKs, keepAlives uint64
-
-	fin       Seq  // number of its FIN
 	hasFIN    bool // a FIN counts: seen, or assumed
 	finSeen   bool // and it was captured
-	crossed   bool // its FIN, unseen, went before the peer's reached it
 	finPassed bool // its peer's inbox has it, or had
-	finLast   passing
-
+	crossed   bool // its FIN, unseen, went before the peer's reached it
 	// mayHaveFIN: up to nxt some octets went unseen, and the last of them may
 	// be a FIN. Whoever sends a FIN of its own after acknowledging them is in
 	// FIN_WAIT_1 or in LAST_ACK.
 	mayHaveFIN bool
-	loose      bool // its only segment so far may be a keep-alive, one below nxt
-	partial    bool // its last payload continues in IP fragments not seen as TCP
+	lostHead   bool   // a segment smaller than full was lost, as the next that its peer waited for
+	topID      uint16 // its last IP ID, but for those of segments that come late
+	marks             // of its segments that were no RST
 
-	tsMax  uint32 // highest TSVal sent
-	hasTS  bool
-	resent resends
-	copies copyRing
-	topID  uint16 // its last IP ID, but for those of segments that come late
-	// largest is its largest segment of those that no link carries.
-	largest  uint32
-	payloads payloadRing
-	marks    // of its segments that were no RST
-
+	nxt, contig Seq
+	tsMax       uint32 // highest TSVal sent
 	// The first segment as large as the path's ends allow: none larger than
 	// fullFrom went before full.
-	full     Seq
 	fullFrom uint32
-	lostHead bool // a small segment was, as the next that its peer waited for
+	full     Seq
+	gap      span // acknowledged last without having gone past
+	copies   copyRing
+	payloads payloadRing
+
+	isn     Seq
+	fin     Seq    // number of its FIN
+	largest uint32 // its largest segment of those that no link carries
+
+	// How many of its segments were what ours says they are (Facts).
+	repeated, duplicateACKs, keepAlives uint64
+
+	resent  resends
+	finLast passing
 }
 
 // receiver is what a side has told of its receiving half.
 type receiver struct {
 	ack        Seq
-	hasACK     bool
 	window     uint32 // last one, scaled
 	maxWindow  uint32 // highest so far, scaled
+	edge       Seq    // right edge of its window: SND.UNA+SND.WND of its peer
+	edgeBefore Seq    // and as another of its segments bore it out
+	hasACK     bool
+	hasEdge    bool // edge means something
 	shift      uint8
 	shiftKnown bool
 	scaleUsed  bool  // its peer has sent what fits only a scaled window
-	hasEdge    bool  // edge means something
-	edge       Seq   // right edge of its window: SND.UNA+SND.WND of its peer
-	edgeBefore Seq   // and as another of its segments bore it out
 	idle       uint8 // length of the exchange of idle ACKs that its last segment is part of; 0: of none
-	badSYNACK  Seq   // ACK of a SYN+ACK to it that acknowledged no SYN of its own
 	hasBad     bool
-	provokedAt int64 // when a RST or SYN reached it that asks for a challenge ACK; 0: none waits
+	badSYNACK  Seq // ACK of a SYN+ACK to it that acknowledged no SYN of its own
 
-	rtt      int64 // shortest time from a segment past the tap to its ACK from here; 0: none yet
-	rttLast  int64 // and the latest: queues make it grow
 	rttEnd   Seq
 	rttStart int64 // 0: no segment is being timed
+	rtt      int64 // shortest time from a segment past the tap to its ACK from here; 0: none yet
+	rttLast  int64 // and the latest: queues make it grow
 
 	// Segments that obliged it to answer, since it last spoke.
-	obliging   int
 	obligingAt int64
-	broken     [NumEvents]uint16 // how often it has belied a promise of that kind
+	obliging   uint32
+	broken     [NumEvents]uint8 // how often it has belied a promise of that kind
+	provokedAt int64            // when a RST or SYN reached it that asks for a challenge ACK; 0: none waits
 }
 
 // resends remembers when a side last repeated a control segment, to know when
@@ -222,15 +220,15 @@ type input struct {
 	on    Event
 	basis Basis // Inferred, or Assumed when no segment says it
 	hold  hold
-	until int64 // for holdSilence: when it counts
 
 	// The side's ACK of end proves the input; a TSEcr at or after the copy's
 	// TSVal does where that was new.
-	end    Seq
 	hasEnd bool
+	end    Seq
 
-	first, prev, last passing // copies of the segment
+	until             int64   // for holdSilence: when it counts
 	trans             int     // its transition in Flow.Transitions; -1: it made none
+	first, prev, last passing // copies of the segment
 }
 
 // passing is one copy of a segment going past the tap.
@@ -444,7 +442,7 @@ func (t *Transition) withdraw(why string, frame uint64) {
 			why += fmt.Sprintf(" in frame %s", FrameText(frame))
 		}
 	}
-	t.Withdrawn, t.WithdrawnFrame = why, frame
+	t.Withdrawn = &Withdrawal{Why: why, Frame: frame}
 }
 
 // maxTransitions bounds a flow's record: what is believed is a dozen for each
@@ -461,7 +459,7 @@ func (f *Flow) forget() {
 	moved := make([]int, len(f.Transitions))
 	kept := f.Transitions[:0]
 	for i, t := range f.Transitions {
-		if t.Withdrawn != "" && i < maxTransitions/2 {
+		if t.Withdrawn != nil && i < maxTransitions/2 {
 			f.Forgotten++
 			continue
 		}

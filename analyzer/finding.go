@@ -112,17 +112,11 @@ func (f *Flow) Raise(n Finding) {
 // between, so that there is nothing to find: no rare fact but its SYNs and FINs,
 // nothing lost, late, idle or odd, and no state that a timer had to end.
 func (f *Flow) orderly() bool {
-	const usual = FactSYN | FactSYNACK | FactFIN
 	switch {
-	case f.Close.Result != CloseClosed || f.Handshake.Result != HandshakeEstablished || len(f.Findings) > 0:
+	case f.Close.Result != CloseClosed || f.Handshake.Result != HandshakeEstablished || len(f.Remarks)+len(f.Findings) > 0:
 		return false
 	case f.idle != nil || f.synData != 0 || f.Key.self():
 		return false
-	}
-	for i := range f.Remarks {
-		if f.Remarks[i].Fact&^usual != 0 {
-			return false
-		}
 	}
 	for i := range f.Sides {
 		e := &f.Sides[i]
@@ -199,7 +193,7 @@ func (f *Flow) who(s Side) string {
 // into a state, or nil.
 func (f *Flow) entered(s Side, st State) *Transition {
 	for i := len(f.Transitions) - 1; i >= 0; i-- {
-		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == "" {
+		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == nil {
 			return t
 		}
 	}

@@ -41,8 +41,23 @@ type Transition struct {
 	// An inferred transition becomes confirmed, or withdrawn.
 	ConfirmedAt    int64
 	ConfirmedFrame uint64 // 0: not confirmed
-	WithdrawnFrame uint64
-	Withdrawn      string // why it was taken back; empty: it was not
+
+	// What is above holds no pointer: see dormant.go.
+	Withdrawn *Withdrawal // nil: it was not taken back
+}
+
+// Withdrawal says why a transition was taken back.
+type Withdrawal struct {
+	Why   string
+	Frame uint64 // that shows it; 0: none does
+}
+
+// String returns the reason; of nil, nothing.
+func (w *Withdrawal) String() string {
+	if w == nil {
+		return ""
+	}
+	return w.Why
 }
 
 // Certain reports whether the side's own segments prove the transition.
@@ -159,11 +174,12 @@ type Counters struct {
 	Bytes    uint64 // payload octets, each counted once
 	// These five are Wireshark's, and counted with Config.Peers only: the
 	// segments of which its tcp.analysis says so.
-	Retransmitted     uint64 // retransmission, with those that are fast or spurious
-	OutOfOrder        uint64 // out_of_order
-	DuplicateACK      uint64 // duplicate_ack
-	KeepAlive         uint64 // keep_alive
-	ZeroWindow        uint64 // zero_window
+	Retransmitted uint32 // retransmission, with those that are fast or spurious
+	OutOfOrder    uint32 // out_of_order
+	DuplicateACK  uint32 // duplicate_ack
+	KeepAlive     uint32 // keep_alive
+	ZeroWindow    uint32 // zero_window
+
 	Resets            uint64
 	SYN               uint64
 	FIN               uint64
@@ -199,11 +215,7 @@ type Flow struct {
 	Start, End            int64 // time of the first and last frame, ns since 1970-01-01 UTC
 	FirstFrame, LastFrame uint64
 	Frames                uint64
-	Now                   int64 // the capture's clock when the flow was handed on
-
-	Handshake Handshake
-	Close     Close
-	Forgotten int // withdrawn transitions dropped from a record grown too long
+	Forgotten             int // withdrawn transitions dropped from a record grown too long
 	tracked
 
 	// What is above holds no pointer: see dormant.go.
@@ -212,10 +224,15 @@ type Flow struct {
 	Remarks     []Remark
 	Findings    []Finding
 	Unreached   *Unreachable // the last ICMP error that quoted it; nil: none did
-	Zeek        Zeek         // what Zeek says of it; with Config.Peers
-	Wireshark   Wireshark    // what Wireshark says of it; with Config.Peers
 	flowRefs
 	place
+
+	// Filled in when the flow is handed on.
+	Now       int64 // the capture's clock then
+	Handshake Handshake
+	Close     Close
+	Zeek      Zeek      // what Zeek says of it; with Config.Peers
+	Wireshark Wireshark // what Wireshark says of it; with Config.Peers
 }
 
 // InState returns for how long a side has been in its state when the flow was
@@ -245,7 +262,7 @@ func (f *Flow) StateAt(s Side, at int64) (st State, basis Basis, since int64) {
 	moved := false
 	for i := range f.Transitions {
 		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != "" {
+		if t.Side != s || t.Withdrawn != nil {
 			continue
 		}
 		if !moved {

@@ -102,8 +102,12 @@ func spell(f *analyzer.Flow, key analyzer.Key, side func(analyzer.Side) analyzer
 		fmt.Fprintf(&b, " side %s %s %d %d %+v\n", e.State, e.Basis, at(e.Since), at(e.LastSent), e.Counters)
 		for _, tr := range f.Transitions {
 			if tr.Side == s {
+				withdrawn := analyzer.Withdrawal{}
+				if tr.Withdrawn != nil {
+					withdrawn = *tr.Withdrawn
+				}
 				fmt.Fprintf(&b, "  %s %s %s %s %d @%d, %d @%d, %t @%d\n", tr.From, tr.To, tr.Trigger, tr.Basis,
-					at(tr.Time), tr.Frame, at(tr.ConfirmedAt), tr.ConfirmedFrame, tr.Withdrawn != "", tr.WithdrawnFrame)
+					at(tr.Time), tr.Frame, at(tr.ConfirmedAt), tr.ConfirmedFrame, withdrawn.Why != "", withdrawn.Frame)
 			}
 		}
 	}
@@ -230,7 +234,7 @@ func walk(record []analyzer.Transition, end [2]analyzer.State) error {
 		var last *analyzer.Transition
 		for i := range record {
 			tr := &record[i]
-			if tr.Side != s || tr.Withdrawn != "" {
+			if tr.Side != s || tr.Withdrawn != nil {
 				continue
 			}
 			if !isArc(tr) {

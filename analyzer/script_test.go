@@ -154,7 +154,7 @@ func believed(f *analyzer.Flow, s analyzer.Side) (text, broken string) {
 	at := analyzer.Unknown
 	for i := range f.Transitions {
 		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != "" {
+		if t.Side != s || t.Withdrawn != nil {
 			continue
 		}
 		if len(words) == 0 {

@@ -26,7 +26,7 @@ func (f *Flow) settle(s Side, x *Segment, repeats bool) {
 			continue
 		}
 		if in.on == RcvACKofSYN || in.on == RcvSYNACK || in.on == RcvACKofFIN {
-			e.broken[in.on] = min(e.broken[in.on]+1, math.MaxUint16-1)
+			e.broken[in.on] = min(e.broken[in.on]+1, math.MaxUint8-1)
 		}
 		f.remove(s, i, why, x.Frame)
 	}
@@ -168,7 +168,7 @@ func since(ns int64) string {
 // twice; an ACK of SYN that a server does not take is refused again and again,
 // for as long as its accept queue is full. Zero: such a promise is always
 // believed.
-var patience = [NumEvents]uint16{RcvACKofSYN: 1, RcvSYNACK: 1, RcvACKofFIN: 2}
+var patience = [NumEvents]uint8{RcvACKofSYN: 1, RcvSYNACK: 1, RcvACKofFIN: 2}
 
 // promise puts an input that x carries into the inbox of the side that it goes
 // to, or notes a further copy of one that is there.

@@ -59,6 +59,10 @@ var factNames = [...]string{
 	"no ACK", "after its RST", "ACK storm", "SYN without Fast Open",
 }
 
+// usual are the facts that leave no Remark: those of every connection, and ACKs
+// that are counted.
+const usual = FactData | FactACK | FactDuplicateACK | FactSYN | FactSYNACK | FactFIN
+
 // Names returns the words for every fact in the set, in order.
 func (f Facts) Names() []string {
 	var names []string
@@ -83,7 +87,7 @@ type Step struct {
 	Ack     uint32 // relative to the peer's ISN
 }
 
-// Remark remembers the segments of a flow that had one of the rarer facts, for
+// Remark remembers the segments of a flow that had one of the rarer facts (not usual), for
 // the detectors that look when the flow ends.
 type Remark struct {
 	Fact        Facts // exactly one

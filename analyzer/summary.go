@@ -110,7 +110,7 @@ func (f *Flow) moved(s Side) bool {
 // reached reports whether a side was believed to enter a state.
 func (f *Flow) reached(s Side, st State) bool {
 	for i := range f.Transitions {
-		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == "" {
+		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == nil {
 			return true
 		}
 	}
@@ -120,7 +120,7 @@ func (f *Flow) reached(s Side, st State) bool {
 // took reports whether a transition of that kind is believed, of either side.
 func (f *Flow) took(on Event) bool {
 	for i := range f.Transitions {
-		if t := &f.Transitions[i]; t.Trigger == on && t.Withdrawn == "" {
+		if t := &f.Transitions[i]; t.Trigger == on && t.Withdrawn == nil {
 			return true
 		}
 	}
@@ -137,7 +137,7 @@ var closeEvents = [NumEvents]CloseBy{
 func (f *Flow) firstClose() (first *Transition) {
 	for i := range f.Transitions {
 		t := &f.Transitions[i]
-		if closeEvents[t.Trigger] != CloseByNothing && t.Withdrawn == "" && (first == nil || t.Time < first.Time) {
+		if closeEvents[t.Trigger] != CloseByNothing && t.Withdrawn == nil && (first == nil || t.Time < first.Time) {
 			first = t
 		}
 	}

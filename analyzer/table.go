@@ -114,8 +114,8 @@ func (t *Tracker) makePlace() uint32 {
 // memory, where lists that grow would take several and leave half of them.
 type roomy struct {
 	Flow
-	transitions [10]Transition
-	remarks     [5]Remark
+	transitions [12]Transition
+	remarks     [2]Remark
 	inbox       [2][2]input
 }
 

@@ -216,7 +216,7 @@ func (t *Tracker) after(f *Flow, s Side, x *Segment, facts Facts, before [2]Stat
 		facts |= FactReuse
 		f.reuse = false
 	}
-	if rare := facts &^ (FactData | FactACK | FactDuplicateACK); rare != 0 {
+	if rare := facts &^ usual; rare != 0 {
 		f.remarkAll(rare, s, x)
 	}
 	if f.older != nil {

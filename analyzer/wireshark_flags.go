@@ -166,7 +166,7 @@ func (c *Counters) count(flags streamFlags) {
 	}
 	for _, of := range [...]struct {
 		flag streamFlags
-		n    *uint64
+		n    *uint32
 	}{
 		{streamRetransmission, &c.Retransmitted},
 		{streamOutOfOrder, &c.OutOfOrder},

@@ -5,110 +5,142 @@ import (
 	"math/bits"
 )
 
-// Words are written in runs of 64 or fewer, as the lists come:
+// Words are written in runs of 64, and a last shorter one:
 //
 //	a bit for each: it is not 0 | 4 bits for each of these: how | their octets
 //
 // Codes 1 to 8 say how many octets a word has. Times, ns since 1970, are all
 // but alike in one flow: codeTime is that of a word with the epoch in its upper
 // three octets, and five of its own.
+//
+// Which words are 0, long, or times has no pattern that a processor could learn:
+// the loops have no branch that depends on it.
 const (
 	wordRun   = 64
 	codeTime  = 9
-	timeBits  = 40 // of a word's own, of a time: 18 min
-	wordSlack = 8  // a word is read and written whole, and the next begins before its end
+	timeBits  = 40      // of a word's own, of a time: 18 min
+	noEpoch   = 1 << 31 // of no word
+	wordSlack = 8       // a word is read and written whole, and the next begins before its end
+	runMost   = 8 + wordRun/2 + 8*wordRun + wordSlack
 )
 
-// wordWriter writes words.
+// wordWriter gathers words, and writes them.
 type wordWriter struct {
+	words []uint64
 	b     []byte
-	at    int
 	epoch uint32
 }
 
 // begin starts anew, for words among which there are times near start.
 func (w *wordWriter) begin(start int64) {
-	w.at, w.epoch = 0, uint32(uint64(start)>>timeBits)
+	w.words, w.b, w.epoch = w.words[:0], w.b[:0], uint32(uint64(start)>>timeBits)
+	if w.epoch == 0 {
+		w.epoch = noEpoch
+	}
 }
 
-// end returns what was written, valid until the next begin.
-func (w *wordWriter) end() []byte { return w.b[:w.at+wordSlack] }
+// put adds words.
+func (w *wordWriter) put(list []uint64) { w.words = append(w.words, list...) }
 
-// put writes words.
-func (w *wordWriter) put(list []uint64) {
+// end returns the words as written, valid until the next begin.
+func (w *wordWriter) end() []byte {
+	list := w.words
 	for ; len(list) > wordRun; list = list[wordRun:] {
 		w.run(list[:wordRun])
 	}
 	w.run(list)
+	w.b = append(w.b, make([]byte, wordSlack)...)
+	return w.b
 }
 
+// run appends one run.
 func (w *wordWriter) run(list []uint64) {
-	const most = 8 + wordRun/2 + 8*wordRun + wordSlack
-	if len(w.b)-w.at < most {
-		w.b = append(w.b, make([]byte, len(w.b)+most)...)
-	}
+	var full [wordRun]uint64 // those that are not 0
 	var which uint64
+	n := 0
 	for i, v := range list {
-		if v != 0 {
-			which |= 1 << i
-		}
+		full[n%wordRun] = v
+		some := notZero(v)
+		which |= some << i
+		n += int(some)
 	}
-	b := w.b[w.at : w.at+most]
-	binary.LittleEndian.PutUint64(b, which)
-	codes := b[(len(list)+7)/8:]
-	at := (bits.OnesCount64(which) + 1) / 2
-	for n := 0; which != 0; n++ {
-		v := list[bits.TrailingZeros64(which)]
-		which &= which - 1
-		octets := (71 - bits.LeadingZeros64(v)) / 8
-		code := byte(octets)
-		if uint32(v>>timeBits) == w.epoch && w.epoch != 0 {
-			octets, code = timeBits/8, codeTime
-		}
-		if n%2 == 0 {
-			codes[n/2] = code
-		} else {
-			codes[n/2] |= code << 4
-		}
-		binary.LittleEndian.PutUint64(codes[at:], v)
-		at += octets
+	size := (len(list) + 7) / 8
+	at := len(w.b) + size + (n+1)/2
+	w.b = grownBy(w.b, runMost)
+	binary.LittleEndian.PutUint64(w.b[at-size-(n+1)/2:], which)
+	codes := w.b[at-(n+1)/2:]
+	epoch, pair := uint64(w.epoch), byte(0)
+	for i := range n {
+		v := full[i%wordRun]
+		octets := uint64(bits.Len64(v)+7) / 8
+		time := 1 - notZero(v>>timeBits^epoch)
+		code := byte(octets + time*(codeTime-octets))
+		pair = pair>>4 | code<<4
+		codes[i/2] = pair >> (4 * (^i & 1))
+		binary.LittleEndian.PutUint64(w.b[at:], v)
+		at += int(octets + time*(timeBits/8-octets))
 	}
-	w.at += (len(list)+7)/8 + at
+	w.b = w.b[:at]
+}
+
+// notZero is 1 for every word but 0.
+func notZero(v uint64) uint64 { return (v | -v) >> 63 }
+
+// grownBy returns b with n octets more.
+func grownBy(b []byte, n int) []byte {
+	if cap(b)-len(b) < n {
+		b = append(make([]byte, 0, 2*cap(b)+n), b...)
+	}
+	return b[:len(b)+n]
 }
 
 // wordReader reads what a wordWriter has written.
 type wordReader struct {
-	b     []byte
-	epoch uint64 // where it is in a word
+	words []uint64
+	at    int
+	size  [16]uint8  // octets, by code
+	own   [16]uint64 // mask of a word's own bits, by code
+	epoch [16]uint64 // and the rest of it
 }
 
-func (r *wordReader) begin(b []byte, epoch uint32) { r.b, r.epoch = b, uint64(epoch)<<timeBits }
-
-// get reads words into a list of the same length, all 0.
-func (r *wordReader) get(list []uint64) {
-	for ; len(list) > wordRun; list = list[wordRun:] {
-		r.run(list[:wordRun])
+// begin reads n words, for get.
+func (r *wordReader) begin(b []byte, n int, epoch uint32) {
+	if r.own[1] == 0 {
+		r.learn()
 	}
-	r.run(list)
+	r.epoch[codeTime] = uint64(epoch) << timeBits
+	if cap(r.words) < n {
+		r.words = make([]uint64, 2*n)
+	}
+	r.words, r.at = r.words[:n], 0
+	clear(r.words)
+	for i := 0; i < n; i += wordRun {
+		b = r.run(b, r.words[i:min(i+wordRun, n)])
+	}
 }
 
-func (r *wordReader) run(list []uint64) {
+// learn fills in the codes.
+func (r *wordReader) learn() {
+	for code := 1; code <= 8; code++ {
+		r.size[code], r.own[code] = uint8(code), 1<<(8*code)-1
+	}
+	r.size[codeTime], r.own[codeTime] = timeBits/8, 1<<timeBits-1
+}
+
+// get copies words into a list.
+func (r *wordReader) get(list []uint64) { r.at += copy(list, r.words[r.at:]) }
+
+// run reads one run into a list, all 0, and returns what is behind it.
+func (r *wordReader) run(b []byte, list []uint64) []byte {
 	size := (len(list) + 7) / 8
-	which := binary.LittleEndian.Uint64(r.b) & (1<<(8*size) - 1)
-	codes := r.b[size:]
+	which := binary.LittleEndian.Uint64(b) & (1<<(8*size) - 1)
+	codes := b[size:]
 	at := (bits.OnesCount64(which) + 1) / 2
 	for n := 0; which != 0; n++ {
 		code := codes[n/2] >> (n % 2 * 4) & 15
-		v := binary.LittleEndian.Uint64(codes[at:])
-		if code == codeTime {
-			v = v&(1<<timeBits-1) | r.epoch
-			at += timeBits / 8
-		} else {
-			v &= 1<<(8*code) - 1
-			at += int(code)
-		}
-		list[bits.TrailingZeros64(which)] = v
+		list[bits.TrailingZeros64(which)] = binary.LittleEndian.Uint64(codes[at:])&r.own[code] | r.epoch[code]
+		at += int(r.size[code])
 		which &= which - 1
 	}
-	r.b = codes[at:]
+	return codes[at:]
 }

@@ -120,7 +120,7 @@ func halfClosed() *analyzer.Flow {
 		{Side: 1, From: analyzer.SynReceived, To: analyzer.Established, Trigger: analyzer.RcvACKofSYN, Basis: analyzer.Inferred,
 			Time: sec(0.0121), Frame: 122, ConfirmedAt: sec(0.0321), ConfirmedFrame: 124},
 		{Side: 0, From: analyzer.FinWait1, To: analyzer.FinWait2, Trigger: analyzer.RcvACKofFIN, Basis: analyzer.Inferred,
-			Time: sec(11.5), Frame: 130, Withdrawn: "FIN sent again in frame 133, 210 ms after the ACK passed", WithdrawnFrame: 133},
+			Time: sec(11.5), Frame: 130, Withdrawn: &analyzer.Withdrawal{Why: "FIN sent again in frame 133, 210 ms after the ACK passed", Frame: 133}},
 		{Side: 0, From: analyzer.FinWait1, To: analyzer.FinWait2, Trigger: analyzer.RcvACKofFIN, Basis: analyzer.Inferred,
 			Time: sec(11.8), Frame: 131},
 	}
@@ -142,9 +142,10 @@ func acrossCaptures() *analyzer.Flow {
 	f.FirstFrame, f.LastFrame = inCapture(f.FirstFrame), inCapture(f.LastFrame)
 	for i := range f.Transitions {
 		t := &f.Transitions[i]
-		t.Frame, t.ConfirmedFrame, t.WithdrawnFrame = inCapture(t.Frame), inCapture(t.ConfirmedFrame), inCapture(t.WithdrawnFrame)
-		if t.Withdrawn != "" {
-			t.Withdrawn = "FIN sent again in frame " + analyzer.FrameText(t.WithdrawnFrame) + ", 210 ms after the ACK passed"
+		t.Frame, t.ConfirmedFrame = inCapture(t.Frame), inCapture(t.ConfirmedFrame)
+		if w := t.Withdrawn; w != nil {
+			w.Frame = inCapture(w.Frame)
+			w.Why = "FIN sent again in frame " + analyzer.FrameText(w.Frame) + ", 210 ms after the ACK passed"
 		}
 	}
 	n := &f.Findings[0]

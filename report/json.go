@@ -393,11 +393,11 @@ func appendTransitions(b []byte, f *analyzer.Flow) []byte {
 			b = appendTime(append(b, `,"confirmed_at":`...), t.ConfirmedAt)
 			b = appendFrame(b, `,"confirmed_frame":`, `,"confirmed_capture":`, t.ConfirmedFrame)
 		}
-		if t.Withdrawn != "" {
-			b = appendString(append(b, `,"withdrawn":`...), t.Withdrawn)
-		}
-		if t.WithdrawnFrame != 0 {
-			b = appendFrame(b, `,"withdrawn_frame":`, `,"withdrawn_capture":`, t.WithdrawnFrame)
+		if t.Withdrawn != nil {
+			b = appendString(append(b, `,"withdrawn":`...), t.Withdrawn.Why)
+			if t.Withdrawn.Frame != 0 {
+				b = appendFrame(b, `,"withdrawn_frame":`, `,"withdrawn_capture":`, t.Withdrawn.Frame)
+			}
 		}
 		b = append(b, '}')
 	}
@@ -458,11 +458,11 @@ func appendClose(b []byte, f *analyzer.Flow) []byte {
 func appendCounters(b []byte, c *analyzer.Counters) []byte {
 	b = appendCount(b, `{"segments":`, c.Segments)
 	b = appendCount(b, `,"bytes":`, c.Bytes)
-	b = appendCount(b, `,"retransmitted":`, c.Retransmitted)
-	b = appendCount(b, `,"out_of_order":`, c.OutOfOrder)
-	b = appendCount(b, `,"duplicate_ack":`, c.DuplicateACK)
-	b = appendCount(b, `,"keep_alive":`, c.KeepAlive)
-	b = appendCount(b, `,"zero_window":`, c.ZeroWindow)
+	b = appendCount(b, `,"retransmitted":`, uint64(c.Retransmitted))
+	b = appendCount(b, `,"out_of_order":`, uint64(c.OutOfOrder))
+	b = appendCount(b, `,"duplicate_ack":`, uint64(c.DuplicateACK))
+	b = appendCount(b, `,"keep_alive":`, uint64(c.KeepAlive))
+	b = appendCount(b, `,"zero_window":`, uint64(c.ZeroWindow))
 	b = appendCount(b, `,"resets":`, c.Resets)
 	b = appendCount(b, `,"syn":`, c.SYN)
 	b = appendCount(b, `,"fin":`, c.FIN)

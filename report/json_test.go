@@ -81,7 +81,12 @@ func toSeconds(ns int64) *Seconds {
 	return &s
 }
 
-func toCounters(e *analyzer.Endpoint) Counters { return Counters(e.Counters) }
+func toCounters(e *analyzer.Endpoint) Counters {
+	c := &e.Counters
+	return Counters{Segments: c.Segments, Bytes: c.Bytes, Retransmitted: uint64(c.Retransmitted), OutOfOrder: uint64(c.OutOfOrder),
+		DuplicateACK: uint64(c.DuplicateACK), KeepAlive: uint64(c.KeepAlive), ZeroWindow: uint64(c.ZeroWindow),
+		Resets: c.Resets, SYN: c.SYN, FIN: c.FIN, CaptureDuplicates: c.CaptureDuplicates, CaptureLostBytes: c.CaptureLostBytes}
+}
 
 func toOptions(n *analyzer.Negotiated) *SYNOptions {
 	if !n.Known {
@@ -100,9 +105,12 @@ func toOptions(n *analyzer.Negotiated) *SYNOptions {
 
 func toTransition(f *analyzer.Flow, t *analyzer.Transition) Transition {
 	rec := Transition{Side: sideName(f, t.Side), Time: Time(t.Time), From: t.From.String(), To: t.To.String(),
-		Trigger: t.Trigger.String(), Basis: t.Basis.String(), Withdrawn: Text(t.Withdrawn)}
+		Trigger: t.Trigger.String(), Basis: t.Basis.String()}
 	rec.Capture, rec.Frame = analyzer.SplitFrame(t.Frame)
-	rec.WithdrawnCapture, rec.WithdrawnFrame = analyzer.SplitFrame(t.WithdrawnFrame)
+	if t.Withdrawn != nil {
+		rec.Withdrawn = Text(t.Withdrawn.Why)
+		rec.WithdrawnCapture, rec.WithdrawnFrame = analyzer.SplitFrame(t.Withdrawn.Frame)
+	}
 	if t.ConfirmedFrame != 0 {
 		at := Time(t.ConfirmedAt)
 		rec.ConfirmedAt = &at

@@ -346,15 +346,15 @@ func (d *ladderWriter) remarks(r *rung) {
 		t := &d.f.Transitions[i]
 		move := sideName(d.f, t.Side) + "'s " + t.From.String() + " -> " + t.To.String()
 		switch {
-		case t.Withdrawn == "":
-		case t.WithdrawnFrame == r.frame:
-			d.remark("└ ", "takes back the "+move+" of frame "+analyzer.FrameText(t.Frame)+": "+Clean(t.Withdrawn))
+		case t.Withdrawn == nil:
+		case t.Withdrawn.Frame == r.frame:
+			d.remark("└ ", "takes back the "+move+" of frame "+analyzer.FrameText(t.Frame)+": "+Clean(t.Withdrawn.Why))
 		case t.Frame == r.frame:
 			text := "the " + move + " is taken back later"
-			if t.WithdrawnFrame != 0 {
-				text += ", in frame " + analyzer.FrameText(t.WithdrawnFrame)
+			if t.Withdrawn.Frame != 0 {
+				text += ", in frame " + analyzer.FrameText(t.Withdrawn.Frame)
 			} else {
-				text += ": " + Clean(t.Withdrawn)
+				text += ": " + Clean(t.Withdrawn.Why)
 			}
 			d.remark("└ ", text)
 		}

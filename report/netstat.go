@@ -52,7 +52,7 @@ func (s *Sockets) Add(f *analyzer.Flow, at int64) {
 // answered reports whether the server's listener had shown itself.
 func answered(f *analyzer.Flow, at int64) bool {
 	for i := range f.Transitions {
-		if t := &f.Transitions[i]; t.From == analyzer.Listen && t.Withdrawn == "" && t.Time <= at {
+		if t := &f.Transitions[i]; t.From == analyzer.Listen && t.Withdrawn == nil && t.Time <= at {
 			return true
 		}
 	}
@@ -164,7 +164,7 @@ func (c *Census) Add(f *analyzer.Flow) {
 		first, _, _ := f.StateAt(side, at-1)
 		enter(first, at)
 		for i := range f.Transitions {
-			if t := &f.Transitions[i]; t.Side == side && t.Withdrawn == "" {
+			if t := &f.Transitions[i]; t.Side == side && t.Withdrawn == nil {
 				at = max(at, t.Time)
 				enter(t.To, at)
 			}

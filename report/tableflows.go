@@ -216,7 +216,7 @@ func (w *row) wide() []string {
 		c.addr, s.addr, roles, c.state, s.state, known(c.in), known(s.in),
 		date(w.start), span(w.duration), Thousands(w.frames),
 		Thousands(c.counters.Bytes), Thousands(s.counters.Bytes),
-		Thousands(c.counters.Retransmitted), Thousands(s.counters.Retransmitted),
+		Thousands(uint64(c.counters.Retransmitted)), Thousands(uint64(s.counters.Retransmitted)),
 		Thousands(c.counters.CaptureLostBytes + s.counters.CaptureLostBytes),
 		w.hs.Result.String(), known(w.hs.RTT), dash(w.hs.Tap.String()),
 		strconv.Itoa(w.hs.SYNRetransmits + w.hs.SYNACKRetransmits),

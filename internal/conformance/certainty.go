@@ -48,7 +48,7 @@ func Falsify(t *Truth, flows []*Flow) (vs []Violation) {
 		}
 		for _, tr := range f.Transitions {
 			k := &ks[tr.Side]
-			if tr.Withdrawn == "" && tr.Certain() && !k.had[tr.To] {
+			if tr.Withdrawn == nil && tr.Certain() && !k.had[tr.To] {
 				vs = append(vs, Violation{k.conn, k.role, tr})
 			}
 		}

@@ -28,7 +28,7 @@ func TestJudgeNotices(t *testing.T) {
 			for _, f := range flows {
 				record := f.Transitions
 				for i, tr := range record {
-					if tr.Withdrawn != "" {
+					if tr.Withdrawn != nil {
 						continue
 					}
 					f.Transitions = withhold(record, i)
@@ -60,7 +60,7 @@ func TestJudgeNotices(t *testing.T) {
 func withhold(record []analyzer.Transition, i int) []analyzer.Transition {
 	out := slices.Delete(slices.Clone(record), i, i+1)
 	for j := i; j < len(out); j++ {
-		if out[j].Side == record[i].Side && out[j].Withdrawn == "" {
+		if out[j].Side == record[i].Side && out[j].Withdrawn == nil {
 			out[j].From = record[i].From
 			break
 		}

@@ -124,8 +124,10 @@ func tell(src capture.Source, frame func(uint64) uint64, text func(string) strin
 		}
 		for i := range x.Transitions {
 			tr := &x.Transitions[i]
-			tr.Frame, tr.ConfirmedFrame, tr.WithdrawnFrame = frame(tr.Frame), frame(tr.ConfirmedFrame), frame(tr.WithdrawnFrame)
-			tr.Withdrawn = text(tr.Withdrawn)
+			tr.Frame, tr.ConfirmedFrame = frame(tr.Frame), frame(tr.ConfirmedFrame)
+			if w := tr.Withdrawn; w != nil {
+				tr.Withdrawn = &analyzer.Withdrawal{Why: text(w.Why), Frame: frame(w.Frame)}
+			}
 		}
 		for i := range f.Findings {
 			n := f.Findings[i]

@@ -96,7 +96,7 @@ func showConnection(t *testing.T, c *Connection, packets []capture.Packet) {
 				role = Server
 			}
 			fmt.Printf("  flow %d %-6s %s -> %s%s @%d %+.4f %s, proved @%d %s\n", f.Number, role, tr.From, tr.To, mark(&tr),
-				tr.Frame, float64(tr.Time-zero)/1e9, tr.Trigger, tr.ConfirmedFrame, tr.Withdrawn)
+				tr.Frame, float64(tr.Time-zero)/1e9, tr.Trigger, tr.ConfirmedFrame, tr.Withdrawn.String())
 		}
 	}
 	for _, role := range []Role{Client, Server} {

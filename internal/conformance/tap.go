@@ -76,7 +76,7 @@ func pairOf(k analyzer.Key) analyzer.Key {
 func (f *Flow) believed(s analyzer.Side) []analyzer.Transition {
 	var h []analyzer.Transition
 	for _, t := range f.Transitions {
-		if t.Side == s && t.Withdrawn == "" {
+		if t.Side == s && t.Withdrawn == nil {
 			h = append(h, t)
 		}
 	}

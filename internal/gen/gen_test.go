@@ -151,7 +151,7 @@ func TestMix(t *testing.T) {
 func history(f *analyzer.Flow, s analyzer.Side) States {
 	h := States{}
 	for _, tr := range f.Transitions {
-		if tr.Side == s && tr.Withdrawn == "" && tr.Trigger != analyzer.Timeout &&
+		if tr.Side == s && tr.Withdrawn == nil && tr.Trigger != analyzer.Timeout &&
 			!(tr.From == analyzer.Listen && tr.To == analyzer.Closed) {
 			h = append(h, tr.To)
 		}

@@ -98,7 +98,7 @@ func TestExamplesOfStates(t *testing.T) {
 		}
 		taken := false
 		for _, tr := range outcomeOf(example).transitions {
-			taken = taken || tr.From == a.From && tr.To == a.To && tr.Trigger == a.On && tr.Withdrawn == ""
+			taken = taken || tr.From == a.From && tr.To == a.To && tr.Trigger == a.On && tr.Withdrawn == nil
 		}
 		if !taken {
 			t.Errorf("%v: its example does not take it:\n%s", *a, example)
@@ -113,7 +113,7 @@ func TestExamplesOfBases(t *testing.T) {
 		for _, tr := range outcomeOf(e.Example).transitions {
 			switch e.Name {
 			case "withdrawn":
-				shown = shown || tr.Withdrawn != ""
+				shown = shown || tr.Withdrawn != nil
 			default:
 				shown = shown || tr.Basis.String() == e.Name
 			}
