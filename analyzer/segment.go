@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strings"
 )
@@ -50,6 +51,11 @@ type Addr [16]byte
 // AddrFrom4 returns the IPv4-mapped form of an IPv4 address.
 func AddrFrom4(a [4]byte) Addr {
 	return Addr{10: 0xff, 11: 0xff, 12: a[0], 13: a[1], 14: a[2], 15: a[3]}
+}
+
+// halves are an address as two numbers that order addresses as its octets do.
+func (a *Addr) halves() [2]uint64 {
+	return [2]uint64{binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(a[8:])}
 }
 
 // Netip returns the address for printing and matching; an IPv4-mapped address

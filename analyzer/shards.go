@@ -174,18 +174,21 @@ func (t *Tracker) takeBatch(q *queue, end int64) {
 	t.Advance(end)
 }
 
-// shardOf says whose the flows of a pair are, whatever their path. It is no
-// secret: the tables behind it are seeded.
-func shardOf(k *Key) int {
+// shardOf says whose the flows of a pair are, whatever their path, and whoever of
+// the two sends. It is no secret: the tables behind it are seeded.
+func shardOf(src, dst *Addr, sport, dport uint16) int {
 	const m = 0x9e3779b97f4a7c15
-	h := uint64(k.Port[0])<<16 | uint64(k.Port[1])
-	for _, a := range &k.Addr {
-		for i := 0; i < len(a); i += 4 {
-			h = (h ^ uint64(a[i])<<24 ^ uint64(a[i+1])<<16 ^ uint64(a[i+2])<<8 ^ uint64(a[i+3])) * m
-			h ^= h >> 32
-		}
-	}
-	return int(h % numShards)
+	h := (endMix(src, sport) + endMix(dst, dport)) * m
+	return int((h ^ h>>32) * m >> 32 % numShards)
+}
+
+// endMix mixes one end of a pair.
+func endMix(a *Addr, port uint16) uint64 {
+	const m, n = 0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53
+	w := a.halves()
+	h := (w[0]^uint64(port)*n)*m ^ w[1]
+	h = (h ^ h>>31) * n
+	return h ^ h>>29
 }
 
 // Observe takes one segment, in capture order. It does not keep x.
@@ -194,8 +197,7 @@ func (s *Shards) Observe(x *Segment) {
 		s.timeBackwards++
 	}
 	s.last, s.clock = x.Time, max(s.clock, x.Time)
-	k, _ := KeyOf(x)
-	q := &s.filling.queues[shardOf(&k)]
+	q := &s.filling.queues[shardOf(&x.Src, &x.Dst, x.SrcPort, x.DstPort)]
 	q.segments = append(q.segments, *x)
 	q.ticks = append(q.ticks, s.tick())
 	if s.filling.n == batchSize {
@@ -206,8 +208,7 @@ func (s *Shards) Observe(x *Segment) {
 // ObserveUnreachable takes one ICMP error that quotes a segment.
 func (s *Shards) ObserveUnreachable(u *Unreachable) {
 	s.clock = max(s.clock, u.Time)
-	k, _ := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
-	q := &s.filling.queues[shardOf(&k)]
+	q := &s.filling.queues[shardOf(&u.Src, &u.Dst, u.SrcPort, u.DstPort)]
 	q.unreachable, q.before = append(q.unreachable, *u), append(q.before, len(q.segments))
 	q.at = append(q.at, s.tick())
 	if s.filling.n == batchSize {

@@ -151,18 +151,15 @@ func (t *Tracker) Totals() Totals {
 
 // KeyOf returns the key of a segment's flow and the side that sent it.
 func KeyOf(x *Segment) (Key, Side) {
-	return keyOf(x.Src, x.Dst, x.SrcPort, x.DstPort, x.Path)
+	return keyOf(&x.Src, &x.Dst, x.SrcPort, x.DstPort, x.Path)
 }
 
-func keyOf(src, dst Addr, sport, dport uint16, path uint32) (k Key, s Side) {
-	c := slices.Compare(src[:], dst[:])
-	if c == 0 {
-		c = cmp.Compare(sport, dport)
+func keyOf(src, dst *Addr, sport, dport uint16, path uint32) (k Key, s Side) {
+	a, b := src.halves(), dst.halves()
+	if a[0] < b[0] || a[0] == b[0] && (a[1] < b[1] || a[1] == b[1] && sport <= dport) {
+		return Key{[2]Addr{*src, *dst}, [2]uint16{sport, dport}, path}, 0
 	}
-	if c <= 0 {
-		return Key{[2]Addr{src, dst}, [2]uint16{sport, dport}, path}, 0
-	}
-	return Key{[2]Addr{dst, src}, [2]uint16{dport, sport}, path}, 1
+	return Key{[2]Addr{*dst, *src}, [2]uint16{dport, sport}, path}, 1
 }
 
 // self reports whether one socket is both ends: connected to itself, by a
@@ -279,7 +276,7 @@ func (e *Endpoint) relative(n Seq) uint32 {
 // flow.
 func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
-	k, s := keyOf(u.Src, u.Dst, u.SrcPort, u.DstPort, u.Path)
+	k, s := keyOf(&u.Src, &u.Dst, u.SrcPort, u.DstPort, u.Path)
 	if t.streams != nil && u.HasFlags {
 		t.streams.quote(k, s, u)
 	}

@@ -57,30 +57,30 @@ func (w *wordWriter) end() []byte {
 func (w *wordWriter) run(list []uint64) {
 	var full [wordRun]uint64 // those that are not 0
 	var which uint64
-	n := 0
+	n := uint(0)
 	for i, v := range list {
 		full[n%wordRun] = v
 		some := notZero(v)
-		which |= some << i
-		n += int(some)
+		which |= some << (uint(i) % wordRun)
+		n += uint(some)
 	}
-	size := (len(list) + 7) / 8
-	at := len(w.b) + size + (n+1)/2
+	from := len(w.b)
 	w.b = grownBy(w.b, runMost)
-	binary.LittleEndian.PutUint64(w.b[at-size-(n+1)/2:], which)
-	codes := w.b[at-(n+1)/2:]
-	epoch, pair := uint64(w.epoch), byte(0)
-	for i := range n {
+	b := w.b[from : from+runMost]
+	binary.LittleEndian.PutUint64(b, which)
+	codes := b[(len(list)+7)/8:]
+	at := (n + 1) / 2
+	epoch, pair := uint64(w.epoch), uint64(0)
+	for i := uint(0); i < n; i++ {
 		v := full[i%wordRun]
 		octets := uint64(bits.Len64(v)+7) / 8
-		time := 1 - notZero(v>>timeBits^epoch)
-		code := byte(octets + time*(codeTime-octets))
-		pair = pair>>4 | code<<4
-		codes[i/2] = pair >> (4 * (^i & 1))
-		binary.LittleEndian.PutUint64(w.b[at:], v)
-		at += int(octets + time*(timeBits/8-octets))
+		time := notZero(v>>timeBits^epoch) - 1 // of a time, all ones
+		pair = pair>>4 | (octets^(octets^codeTime)&time)<<4
+		codes[i/2] = byte(pair >> (^i % 2 * 4))
+		binary.LittleEndian.PutUint64(codes[at:], v)
+		at += uint(octets ^ (octets^timeBits/8)&time)
 	}
-	w.b = w.b[:at]
+	w.b = w.b[:from+(len(list)+7)/8+int(at)]
 }
 
 // notZero is 1 for every word but 0.
@@ -135,11 +135,11 @@ func (r *wordReader) run(b []byte, list []uint64) []byte {
 	size := (len(list) + 7) / 8
 	which := binary.LittleEndian.Uint64(b) & (1<<(8*size) - 1)
 	codes := b[size:]
-	at := (bits.OnesCount64(which) + 1) / 2
-	for n := 0; which != 0; n++ {
-		code := codes[n/2] >> (n % 2 * 4) & 15
+	at := uint(bits.OnesCount64(which)+1) / 2
+	for n := uint(0); which != 0; n++ {
+		code := codes[n/2] >> (n % 2 * 4) % 16
 		list[bits.TrailingZeros64(which)] = binary.LittleEndian.Uint64(codes[at:])&r.own[code] | r.epoch[code]
-		at += int(r.size[code])
+		at += uint(r.size[code])
 		which &= which - 1
 	}
 	return codes[at:]
