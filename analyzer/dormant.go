@@ -17,7 +17,7 @@ import "unsafe"
 // pointers is rare, and kept beside the arena.
 const (
 	headBytes  = int(unsafe.Sizeof(head{}))
-	namedBytes = unsafe.Offsetof(Flow{}.Link) // Key and Number: the head has them
+	namedBytes = unsafe.Offsetof(Flow{}.Link) // what is before is in the head, or of the place
 	flowBytes  = unsafe.Offsetof(Flow{}.Sides)
 	sideBytes  = unsafe.Offsetof(Endpoint{}.inbox)
 	transBytes = unsafe.Offsetof(Transition{}.Withdrawn)

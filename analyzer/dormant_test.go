@@ -18,7 +18,7 @@ func TestDormantWords(t *testing.T) {
 		octets uintptr
 		behind []string
 	}{
-		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "Unreached", "flowRefs", "place",
+		{reflect.TypeFor[Flow](), flowBytes, []string{"Sides", "Transitions", "Remarks", "Findings", "Unreached", "flowRefs", "rules",
 			"Now", "Handshake", "Close", "Zeek", "Wireshark"}},
 		{reflect.TypeFor[Endpoint](), sideBytes, []string{"inbox", "endpointRefs"}},
 		{reflect.TypeFor[Transition](), transBytes, []string{"Withdrawn"}},

@@ -26,7 +26,8 @@ type Endpoint struct {
 	receiver
 	sender
 	Counters Counters
-	Offered  Negotiated
+	control
+	Offered Negotiated
 
 	Since       int64 // when State began, ns since 1970-01-01 UTC; 0 when not known
 	provenSince int64
@@ -54,23 +55,13 @@ type endpointRefs struct {
 // gone past the tap or was acknowledged; nxt is the highest number sent; spans
 // lie between the two.
 type sender struct {
-	started bool // nxt and contig mean something
-	hasISN  bool
-	hasTS   bool
-	loose   bool // its only segment so far may be a keep-alive, one below nxt
-	partial bool // its last payload continues in IP fragments not seen as TCP
-
-	hasFIN    bool // a FIN counts: seen, or assumed
-	finSeen   bool // and it was captured
-	finPassed bool // its peer's inbox has it, or had
-	crossed   bool // its FIN, unseen, went before the peer's reached it
-	// mayHaveFIN: up to nxt some octets went unseen, and the last of them may
-	// be a FIN. Whoever sends a FIN of its own after acknowledging them is in
-	// FIN_WAIT_1 or in LAST_ACK.
-	mayHaveFIN bool
-	lostHead   bool   // a segment smaller than full was lost, as the next that its peer waited for
-	topID      uint16 // its last IP ID, but for those of segments that come late
-	marks             // of its segments that were no RST
+	started  bool   // nxt and contig mean something
+	hasTS    bool   // tsMax means something
+	loose    bool   // its only segment so far may be a keep-alive, one below nxt
+	partial  bool   // its last payload continues in IP fragments not seen as TCP
+	lostHead bool   // a segment smaller than full was lost, as the next that its peer waited for
+	topID    uint16 // its last IP ID, but for those of segments that come late
+	marks           // of its segments that were no RST
 
 	nxt, contig Seq
 	tsMax       uint32 // highest TSVal sent
@@ -81,6 +72,20 @@ type sender struct {
 	gap      span // acknowledged last without having gone past
 	copies   copyRing
 	payloads payloadRing
+}
+
+// control is what the tap has seen a side send besides: its SYN and FIN, and what
+// was remarkable.
+type control struct {
+	hasISN    bool
+	hasFIN    bool // a FIN counts: seen, or assumed
+	finSeen   bool // and it was captured
+	finPassed bool // its peer's inbox has it, or had
+	crossed   bool // its FIN, unseen, went before the peer's reached it
+	// mayHaveFIN: up to nxt some octets went unseen, and the last of them may
+	// be a FIN. Whoever sends a FIN of its own after acknowledging them is in
+	// FIN_WAIT_1 or in LAST_ACK.
+	mayHaveFIN bool
 
 	isn     Seq
 	fin     Seq    // number of its FIN
@@ -360,6 +365,7 @@ func (in *input) pick(x *Segment, e *Endpoint) passing {
 // say so: transitions that no longer follow are withdrawn for the reason
 // given, new ones are added.
 func (f *Flow) rewalk(s Side, why string, frame uint64) {
+	f.plain = false
 	e := &f.Sides[s]
 	st, basis, since := e.proven, e.provenBasis, e.provenSince
 	doubt := Inferred

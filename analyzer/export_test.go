@@ -9,3 +9,21 @@ func Next(from State, on Event) State { return next[from][on] }
 
 // WindowsReach is for how long a row of windows is kept whole.
 const WindowsReach = (maxWindows - 1) * windowWidth
+
+// Unpredicted makes the next segment of every flow take the way of segments
+// about which nothing is known.
+func Unpredicted(t *Tracker) {
+	for _, f := range t.awake {
+		f.plain = false
+	}
+}
+
+// Predictable says of how many flows the next segment may be predicted.
+func Predictable(t *Tracker) (n int) {
+	for _, f := range t.awake {
+		if f.plain {
+			n++
+		}
+	}
+	return n
+}

@@ -205,11 +205,13 @@ func (f *Flow) Server() Side { return f.Client.Peer() }
 // A Flow passed to a callback is valid during the call only; its memory is
 // used again.
 type Flow struct {
+	place
 	Key        Key
 	Number     int    // in the order of the flows' first frames, from 0
 	Link       uint32 // Segment.Link of the first frame
 	Client     Side
 	Guessed    bool // who is the client is a guess: no SYN was captured
+	plain      bool // see predict.go
 	ReplacedBy int  // number of the flow that took over the address pair, or -1
 
 	Start, End            int64 // time of the first and last frame, ns since 1970-01-01 UTC
@@ -225,7 +227,7 @@ type Flow struct {
 	Findings    []Finding
 	Unreached   *Unreachable // the last ICMP error that quoted it; nil: none did
 	flowRefs
-	place
+	rules
 
 	// Filled in when the flow is handed on.
 	Now       int64 // the capture's clock then

@@ -85,6 +85,7 @@ func (t *Tracker) replace(f *Flow, k Key, s Side, x *Segment) *Flow {
 		f.zeek.take(s, x) // to Zeek, its record ends here
 	}
 	g.older, g.paired, f.paired = f, true, true
+	f.plain = false
 	g.candidate = !f.over()
 	g.reuseOf, g.reuseAge = f.lastChange(), x.Time
 	if g.candidate {

@@ -18,24 +18,12 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		e.Counters.Segments++
 		return seen
 	}
-	f.release(0, x.Time, false)
-	f.release(1, x.Time, false)
 	e.Counters.Segments++
-	switch {
-	case x.Flags&RST != 0:
-		facts = f.takeRST(s, x)
-	case x.Flags&(SYN|ACK) == SYN:
-		facts = f.takeSYN(s, x)
-	case x.Flags&SYN != 0:
-		facts = f.takeSYNACK(s, x)
-	default:
-		facts = f.takeOrdinary(s, x)
-		if e.Counters.Resets != 0 {
-			facts |= f.afterRST(s, x)
-		}
-	}
-	if e.trouble != nil {
-		f.refuses(s, x, facts)
+	predicted := f.plain && f.predicts(s, x)
+	if predicted {
+		facts = f.takePredicted(s, x)
+	} else {
+		facts = f.takeAny(s, x)
 	}
 	if d := int32(x.Options.TSVal - e.tsMax); x.Options.Set&OptTimestamps != 0 && (d != 0 || !e.hasTS) {
 		if !e.hasTS || d > 0 {
@@ -52,6 +40,33 @@ func (f *Flow) take(s Side, x *Segment) (facts Facts) {
 		e.marks.follow(x)
 	}
 	e.obliging = 0
+	if !predicted {
+		f.plain = f.predictable()
+	}
+	return facts
+}
+
+// takeAny takes a segment about which nothing is known yet.
+func (f *Flow) takeAny(s Side, x *Segment) (facts Facts) {
+	e := &f.Sides[s]
+	f.release(0, x.Time, false)
+	f.release(1, x.Time, false)
+	switch {
+	case x.Flags&RST != 0:
+		facts = f.takeRST(s, x)
+	case x.Flags&(SYN|ACK) == SYN:
+		facts = f.takeSYN(s, x)
+	case x.Flags&SYN != 0:
+		facts = f.takeSYNACK(s, x)
+	default:
+		facts = f.takeOrdinary(s, x)
+		if e.Counters.Resets != 0 {
+			facts |= f.afterRST(s, x)
+		}
+	}
+	if e.trouble != nil {
+		f.refuses(s, x, facts)
+	}
 	return facts
 }
 
@@ -313,26 +328,7 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 		facts |= FactOversize
 		e.largest = max(e.largest, x.Len)
 	}
-	if x.HeaderSum != 0 && measured&FactRetransmission == 0 {
-		e.payloads.add(x)
-	}
-	if x.Len > 0 && p.shift != 0 && !p.scaleUsed {
-		f.rawEdge(s, x)
-	}
-	if f.countPayload(s, x) > 0 {
-		if f.alien(s, x) {
-			e.noteAlien(x)
-		}
-		facts |= FactData
-		e.LastData = x.Time
-		if f.talker != s+1 {
-			f.talker = s + 1
-			e.Turns++
-		}
-	}
-	if x.Len >= e.fullFrom {
-		e.full, e.fullFrom = x.Seq, noFull
-	}
+	facts |= f.takeData(s, x, measured&FactRetransmission != 0)
 	if fin {
 		facts |= f.takeFIN(s, x)
 	}
@@ -347,6 +343,33 @@ func (f *Flow) takePayload(s Side, x *Segment, measured Facts) (facts Facts) {
 	}
 	p.oblige(x.Time)
 	f.noteDark(s.Peer(), x)
+	return facts
+}
+
+// takeData handles the payload of an ordinary segment; again says that it was
+// sent before.
+func (f *Flow) takeData(s Side, x *Segment, again bool) (facts Facts) {
+	e, p := &f.Sides[s], &f.Sides[s.Peer()]
+	if x.HeaderSum != 0 && !again {
+		e.payloads.add(x)
+	}
+	if x.Len > 0 && p.shift != 0 && !p.scaleUsed {
+		f.rawEdge(s, x)
+	}
+	if f.countPayload(s, x) > 0 {
+		if f.alien(s, x) {
+			e.noteAlien(x)
+		}
+		facts = FactData
+		e.LastData = x.Time
+		if f.talker != s+1 {
+			f.talker = s + 1
+			e.Turns++
+		}
+	}
+	if x.Len >= e.fullFrom {
+		e.full, e.fullFrom = x.Seq, noFull
+	}
 	return facts
 }
 

@@ -16,7 +16,7 @@ import (
 // dashes, what the tracker must say. testdata/README.txt has the format.
 //
 // Every script runs five times, and again with one flow awake at a time, so that
-// all others are packed: as written; with the addresses of a and b
+// all others are packed, and with no segment predicted: as written; with the addresses of a and b
 // swapped, which may swap sides and nothing else; with each side's sequence
 // numbers moved so that they wrap within the script; and with both moved.
 
@@ -49,12 +49,21 @@ func test(t *testing.T, s *script.Script, file string) {
 		if s.Many() && v.Swap {
 			continue // findings name addresses
 		}
-		for _, awake := range []int{0, 1} {
-			if diff := compare(s, file, run(s, v, awake)); diff != "" {
-				t.Fatalf("%s, %s, %d awake\n# %s\n%s", s.Name, v.Name, awake, s.Why, diff)
+		for _, m := range modes {
+			if diff := compare(s, file, run(s, v, m)); diff != "" {
+				t.Fatalf("%s, %s, %s\n# %s\n%s", s.Name, v.Name, m.name, s.Why, diff)
 			}
 		}
 	}
+}
+
+// modes are ways of a Tracker to come to the same result.
+var modes = []mode{{name: "all awake"}, {name: "one awake", awake: 1}, {name: "not predicted", unpredicted: true}}
+
+type mode struct {
+	name        string
+	awake       int
+	unpredicted bool
 }
 
 // result is what the tracker said of a script.
@@ -70,7 +79,7 @@ type result struct {
 }
 
 // run gives the script's segments to a fresh tracker.
-func run(s *script.Script, v script.Variant, awake int) *result {
+func run(s *script.Script, v script.Variant, m mode) *result {
 	r := &result{history: map[string]string{}}
 	var last, facts string
 	side := func(i int) analyzer.Side { // a, b to sides
@@ -81,7 +90,7 @@ func run(s *script.Script, v script.Variant, awake int) *result {
 	}
 	rollup := analyzer.NewRollup(nil)
 	cfg := s.Config()
-	cfg.Peers, cfg.Awake = len(s.Zeek) > 0, awake
+	cfg.Peers, cfg.Awake = len(s.Zeek) > 0, m.awake
 	cfg.OnStep = func(st *analyzer.Step) {
 		last = marked(st.Flow.Number, st.State[side(0)], st.Basis[side(0)], st.State[side(1)], st.Basis[side(1)])
 		facts = strings.Join(st.Facts.Names(), ", ")
@@ -98,6 +107,9 @@ func run(s *script.Script, v script.Variant, awake int) *result {
 			r.facts = append(r.facts, facts)
 		}
 		last, facts = "-", ""
+		if m.unpredicted {
+			analyzer.Unpredicted(tr)
+		}
 	})
 	tr.Close()
 	for _, n := range rollup.Findings() {

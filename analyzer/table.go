@@ -29,10 +29,14 @@ type entry struct {
 
 // place is what a flow that is awake has besides.
 type place struct {
-	id      uint32
-	turn    uint64 // the tracker's, when it was last asked for
-	recent  bool   // it was asked for since the hand came by
-	paired  bool   // two flows share its pair: it stays awake
+	turn   uint64 // the tracker's, when it was last asked for
+	id     uint32
+	recent bool // it was asked for since the hand came by
+	paired bool // two flows share its pair: it stays awake
+}
+
+// rules are what the Tracker's Config says of every flow.
+type rules struct {
 	limits  *Limits
 	profile *Profile
 }
@@ -120,7 +124,7 @@ type roomy struct {
 }
 
 func makeFlow(limits *Limits, profile *Profile) *Flow {
-	r := &roomy{Flow: Flow{place: place{limits: limits, profile: profile}}}
+	r := &roomy{Flow: Flow{rules: rules{limits, profile}}}
 	f := &r.Flow
 	f.Transitions, f.Remarks = r.transitions[:0], r.remarks[:0]
 	for s := range f.Sides {
@@ -411,8 +415,7 @@ func (t *Tracker) remember(f *Flow) {
 func (f *Flow) reset() {
 	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
-	place := place{limits: f.limits, profile: f.profile}
 	f.zeek.reset()
-	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, flowRefs: flowRefs{mirrors: mirrors, zeek: f.zeek}, place: place}
+	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, flowRefs: flowRefs{mirrors: mirrors, zeek: f.zeek}, rules: f.rules}
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
 }
