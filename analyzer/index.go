@@ -40,21 +40,27 @@ func (ix *index) find(t *Tracker, k *Key, tag uint32) uint32 {
 }
 
 // get returns the id of a key's flow, 0 for none.
-func (ix *index) get(t *Tracker, k *Key) uint32 {
-	return ix.slots[ix.find(t, k, ix.tag(k))].id
+func (ix *index) get(t *Tracker, k *Key, tag uint32) uint32 {
+	return ix.slots[ix.find(t, k, tag)].id
 }
 
-// put makes id the flow of its key.
-func (ix *index) put(t *Tracker, k *Key, id uint32) {
+// guess returns the id of the flow that a tag's probe meets first: most often
+// that of the key. It looks at no flow.
+func (ix *index) guess(tag uint32) uint32 { return ix.slots[tag&uint32(len(ix.slots)-1)].id }
+
+// put makes id the flow of its key, and reports whether the key had one.
+func (ix *index) put(t *Tracker, k *Key, id uint32) (had bool) {
 	tag := ix.tag(k)
 	i := ix.find(t, k, tag)
-	if ix.slots[i].id == 0 {
-		ix.used++
-	}
+	had = ix.slots[i].id != 0
 	ix.slots[i] = indexSlot{tag, id}
-	if ix.used > len(ix.slots)/2 {
+	if had {
+		return true
+	}
+	if ix.used++; ix.used > len(ix.slots)/2 {
 		ix.grow()
 	}
+	return false
 }
 
 // grow doubles the table. The tags are all that it needs: they have more bits
@@ -75,12 +81,13 @@ func (ix *index) grow() {
 	}
 }
 
-// remove takes a key out. What follows moves up, so that no probe ends early.
-func (ix *index) remove(t *Tracker, k *Key) {
+// remove takes a key out, where id is its flow, and reports whether it was. What
+// follows moves up, so that no probe ends early.
+func (ix *index) remove(t *Tracker, k *Key, id uint32) bool {
 	mask := uint32(len(ix.slots) - 1)
 	i := ix.find(t, k, ix.tag(k))
-	if ix.slots[i].id == 0 {
-		return
+	if ix.slots[i].id != id {
+		return false
 	}
 	ix.used--
 	for j := (i + 1) & mask; ix.slots[j].id != 0; j = (j + 1) & mask {
@@ -90,4 +97,5 @@ func (ix *index) remove(t *Tracker, k *Key) {
 		}
 	}
 	ix.slots[i] = indexSlot{}
+	return true
 }

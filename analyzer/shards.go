@@ -164,11 +164,16 @@ func (t *Tracker) takeBatch(q *queue, end int64) {
 			t.ObserveUnreachable(&q.unreachable[next])
 		}
 	}
+	var ahead [foreseen]sighting
 	for i := range q.segments {
+		if i%foreseen == 0 {
+			t.foresee(q.segments[i:], &ahead)
+		}
 		quotes(i)
 		t.share.place = q.ticks[i].place
 		t.Advance(q.ticks[i].clock)
-		t.Observe(&q.segments[i])
+		a := &ahead[i%foreseen]
+		t.observe(a.key, a.side, a.tag, &q.segments[i])
 	}
 	quotes(len(q.segments))
 	t.Advance(end)

@@ -81,7 +81,12 @@ func (t *Tracker) get(id uint32) *Flow {
 
 // find returns the flow of a key, nil when there is none.
 func (t *Tracker) find(k *Key) *Flow {
-	if id := t.index.get(t, k); id != 0 {
+	return t.findTagged(k, t.index.tag(k))
+}
+
+// findTagged is find where the key's tag is known.
+func (t *Tracker) findTagged(k *Key, tag uint32) *Flow {
+	if id := t.index.get(t, k, tag); id != 0 {
 		return t.get(id)
 	}
 	return nil
@@ -159,6 +164,9 @@ func (t *Tracker) limits() {
 func (t *Tracker) push(id uint32, to uint8) {
 	l, e := &t.lists[to], t.entry(id)
 	e.list, e.queued, e.before, e.after = to, t.now, l.back, 0
+	if l.limit != 0 {
+		t.due = min(t.due, t.now+l.limit)
+	}
 	if l.back != 0 {
 		t.entry(l.back).after = id
 	} else {
@@ -220,8 +228,7 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 	for s := range Side(2) {
 		f.begin(s, Unknown, Assumed, 0)
 	}
-	f.reuse = t.index.get(t, &k) != 0
-	t.index.put(t, &k, f.id)
+	f.reuse = t.index.put(t, &k, f.id)
 	t.enterPath(k)
 	if x.Flags&(SYN|RST|ACK) == 0 {
 		t.push(f.id, listClosed) // it opens nothing
@@ -371,8 +378,7 @@ func (t *Tracker) end(f *Flow) {
 		g.older, g.paired = nil, false // the youngest of a pair is always in the index
 	}
 	t.unlist(f.id)
-	if t.index.get(t, &f.Key) == f.id {
-		t.index.remove(t, &f.Key)
+	if t.index.remove(t, &f.Key, f.id) {
 		t.leavePath(f)
 	}
 	t.remember(f)

@@ -29,7 +29,7 @@ func BenchmarkLookup(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				if t.index.get(t, &keys[i]) == 0 {
+				if t.index.get(t, &keys[i], t.index.tag(&keys[i])) == 0 {
 					b.Fatal("a flow is lost")
 				}
 				if i++; i == n {

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -76,6 +77,7 @@ type Tracker struct {
 	paths     map[Key]uint32 // of the flows on a path: by the pair, the first
 	mirrors   map[Key]Key    // pairs on a path that repeat those of another
 	now       int64          // the highest capture time seen
+	due       int64          // no list lets a flow rest for less
 	number    int
 	totals    Totals
 	step      Step
@@ -89,6 +91,7 @@ type Tracker struct {
 	awake   []*Flow
 	free    []uint32 // places without a flow
 	clock   int      // goes round the places, and looks who can sleep
+	touched uint64   // see foresee.go
 	turn    uint64   // counts the occasions on which flows are asked for
 	arena   arena
 	rests   map[uint32]*rest
@@ -168,19 +171,25 @@ func (k *Key) self() bool { return k.Addr[0] == k.Addr[1] && k.Port[0] == k.Port
 
 // Observe takes one segment, in capture order. It does not keep x.
 func (t *Tracker) Observe(x *Segment) {
+	k, s := KeyOf(x)
+	t.observe(k, s, t.index.tag(&k), x)
+}
+
+// observe is Observe where the key is known, with the tag that it has in the
+// index.
+func (t *Tracker) observe(k Key, s Side, tag uint32, x *Segment) {
 	t.totals.Segments++
 	if x.Time < t.now {
 		t.totals.TimeBackwards++
 	}
 	t.Advance(x.Time)
-	k, s := KeyOf(x)
 	var of *conversation
 	var flags streamFlags
 	if t.streams != nil {
 		of, flags = t.streams.segment(k, s, x)
 	}
 	t.turn++
-	f := t.find(&k)
+	f := t.findTagged(&k, tag)
 	if f == nil {
 		if f = t.mirrored(k, s, x); f != nil {
 			k = f.Key
@@ -299,9 +308,9 @@ func (t *Tracker) Advance(now int64) {
 	if now <= t.now {
 		return
 	}
-	for {
+	for t.due < now {
 		id, at := t.nextExpiry()
-		if id == 0 || at >= now {
+		if t.due = at; at >= now {
 			break
 		}
 		t.turn++
@@ -312,14 +321,15 @@ func (t *Tracker) Advance(now int64) {
 }
 
 // nextExpiry returns the flow whose list lets it rest no longer than at, before
-// all others; id 0: there is none.
+// all others; id 0: there is none, and at is far away.
 func (t *Tracker) nextExpiry() (id uint32, at int64) {
+	at = math.MaxInt64
 	for i := range t.lists {
 		l := &t.lists[i]
 		if l.front == 0 || l.limit == 0 {
 			continue
 		}
-		if due := t.entry(l.front).queued + l.limit; id == 0 || due < at {
+		if due := t.entry(l.front).queued + l.limit; due < at {
 			id, at = l.front, due
 		}
 	}
