@@ -10,6 +10,19 @@ type copyRing struct {
 	pos uint8
 }
 
+// copiesLive is for how long a packet may be under way, or a capture hold it
+// back: no queue keeps it for longer. RFC 9293 allows two minutes, which no
+// network uses.
+const copiesLive = int64(10 * time.Second)
+
+// forget lets go of what is remembered of a side's last segments, once it has
+// sent nothing for so long that no copy of them can come any more.
+func (e *Endpoint) forget(now int64) {
+	if now-e.LastSent > copiesLive && e.LastSent != 0 {
+		e.copies, e.payloads = copyRing{}, payloadRing{}
+	}
+}
+
 const (
 	// captureDuplicateWithin is how far apart a mirror port or `-i any` may
 	// record one packet twice.

@@ -138,6 +138,9 @@ func (f *Flow) carry(c carrier) (has uint32) {
 // sleep makes a flow dormant, and its memory free for another.
 func (t *Tracker) sleep(f *Flow) {
 	e := t.entry(f.id)
+	for s := range f.Sides {
+		f.Sides[s].forget(t.now)
+	}
 	r := f.rest()
 	w := &t.writer
 	w.begin(f.Start)
@@ -154,13 +157,23 @@ func (t *Tracker) sleep(f *Flow) {
 	e.dormant = true
 	*t.head(e) = h
 	copy(piece[headBytes:], octets)
-	f.reset()
+	f.leave()
 }
 
-// wake makes a dormant flow f again, which is empty.
+// leave lets go of what a flow that sleeps has of pointers. Its words stay, until
+// those of another are written over them.
+func (f *Flow) leave() {
+	f.asleep, f.paired = true, false
+	f.flowRefs, f.Unreached = flowRefs{}, nil
+	for s := range f.Sides {
+		f.Sides[s].endpointRefs = endpointRefs{}
+	}
+}
+
+// wake makes a dormant flow f again, in a place that is nobody's.
 func (t *Tracker) wake(e *entry, f *Flow) {
 	h := *t.head(e)
-	f.Key, f.Number = h.key, h.number
+	f.asleep, f.Key, f.Number = false, h.key, h.number
 	f.Transitions = grown(f.Transitions, h.counts[0])
 	f.Remarks = grown(f.Remarks, h.counts[1])
 	for s := range f.Sides {

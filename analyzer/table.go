@@ -31,8 +31,8 @@ type entry struct {
 type place struct {
 	turn   uint64 // the tracker's, when it was last asked for
 	id     uint32
-	recent bool // it was asked for since the hand came by
 	paired bool // two flows share its pair: it stays awake
+	asleep bool // it went to sleep, and left memory behind
 }
 
 // rules are what the Tracker's Config says of every flow.
@@ -75,7 +75,7 @@ func (t *Tracker) get(id uint32) *Flow {
 		e.where, e.dormant = at, false
 	}
 	f := t.awake[e.where]
-	f.turn, f.recent = t.turn, true
+	f.turn, t.recent[e.where] = t.turn, true
 	return f
 }
 
@@ -92,9 +92,10 @@ func (t *Tracker) findTagged(k *Key, tag uint32) *Flow {
 	return nil
 }
 
-// makePlace returns a place for one more flow that is awake; the flow there is
-// empty. When there is none, one that was not asked for lately goes to sleep:
-// the hand goes round, and passes over those that were since it last came by.
+// makePlace returns a place for one more flow that is awake; what is there is
+// nobody's. When there is none, a flow that was not asked for lately goes to
+// sleep: the hand goes round, and passes over those that were since it last came
+// by.
 func (t *Tracker) makePlace() uint32 {
 	if n := len(t.free); n > 0 {
 		at := t.free[n-1]
@@ -103,19 +104,18 @@ func (t *Tracker) makePlace() uint32 {
 	}
 	if len(t.awake) >= t.cfg.Awake {
 		for range 2 * len(t.awake) {
-			t.clock = (t.clock + 1) % len(t.awake)
-			f := t.awake[t.clock]
-			switch {
-			case f.turn == t.turn || f.paired:
-			case f.recent:
-				f.recent = false
-			default:
+			if t.clock++; t.clock == len(t.awake) {
+				t.clock = 0
+			}
+			if t.recent[t.clock] {
+				t.recent[t.clock] = false
+			} else if f := t.awake[t.clock]; f.turn != t.turn && !f.paired {
 				t.sleep(f)
 				return uint32(t.clock)
 			}
 		}
 	}
-	t.awake = append(t.awake, makeFlow(t.cfg.Stuck, t.cfg.Profile))
+	t.awake, t.recent = append(t.awake, makeFlow(t.cfg.Stuck, t.cfg.Profile)), append(t.recent, false)
 	return uint32(len(t.awake) - 1)
 }
 
@@ -287,7 +287,10 @@ func (t *Tracker) alloc() *Flow {
 	at, id := t.makePlace(), t.newID()
 	*t.entry(id) = entry{where: at}
 	f := t.awake[at]
-	f.id, f.turn, f.recent = id, t.turn, true
+	if f.asleep {
+		f.reset()
+	}
+	f.id, f.turn, t.recent[at] = id, t.turn, true
 	return f
 }
 
@@ -421,7 +424,10 @@ func (t *Tracker) remember(f *Flow) {
 func (f *Flow) reset() {
 	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
-	f.zeek.reset()
-	*f = Flow{Transitions: transitions, Findings: findings, Remarks: remarks, flowRefs: flowRefs{mirrors: mirrors, zeek: f.zeek}, rules: f.rules}
+	zeek, rules := f.zeek, f.rules
+	zeek.reset()
+	*f = Flow{}
+	f.Transitions, f.Findings, f.Remarks, f.mirrors = transitions, findings, remarks, mirrors
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
+	f.zeek, f.rules = zeek, rules
 }

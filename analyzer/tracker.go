@@ -89,6 +89,7 @@ type Tracker struct {
 	lastID  uint32
 	freeID  uint32
 	awake   []*Flow
+	recent  []bool   // of each of them: it was asked for since the hand came by
 	free    []uint32 // places without a flow
 	clock   int      // goes round the places, and looks who can sleep
 	touched uint64   // see foresee.go
@@ -201,6 +202,7 @@ func (t *Tracker) observe(k Key, s Side, tag uint32, x *Segment) {
 		return
 	}
 	before := [2]State{f.Sides[0].State, f.Sides[1].State}
+	f.Sides[s].forget(t.now)
 	f.timeouts(t.cfg.Profile, t.now)
 	f.note(s, x)
 	if t.streams != nil {
