@@ -28,7 +28,6 @@ type head struct {
 	key    Key
 	number int
 	counts [4]uint16 // Transitions, Remarks, the inboxes
-	size   uint32    // of the whole piece, octets
 	epoch  uint32    // of the words
 	rare   uint32    // a bit for each of its rare parts (see carry), and hasRest
 	words  uint32
@@ -68,7 +67,7 @@ func (t *Tracker) numberOf(id uint32) int {
 
 // head returns the beginning of a dormant flow, in its piece.
 func (t *Tracker) head(e *entry) *head {
-	return (*head)(unsafe.Pointer(unsafe.SliceData(t.arena.at(e.where, headBytes))))
+	return (*head)(unsafe.Pointer(unsafe.SliceData(t.arena.piece(e.where))))
 }
 
 // words views memory without pointers as words.
@@ -150,10 +149,10 @@ func (t *Tracker) sleep(f *Flow) {
 		t.rests[f.id], rare = r, rare|hasRest
 	}
 	octets := w.end()
-	h := head{key: f.Key, number: f.Number, epoch: w.epoch, rare: rare, words: uint32(len(w.words)), size: uint32(headBytes + len(octets)),
+	h := head{key: f.Key, number: f.Number, epoch: w.epoch, rare: rare, words: uint32(len(w.words)),
 		counts: [4]uint16{uint16(len(f.Transitions)), uint16(len(f.Remarks)), uint16(len(f.Sides[0].inbox)), uint16(len(f.Sides[1].inbox))}}
 	var piece []byte
-	e.where, piece = t.arena.take(int(h.size))
+	e.where, piece = t.arena.take(f.id, headBytes+len(octets))
 	e.dormant = true
 	*t.head(e) = h
 	copy(piece[headBytes:], octets)
@@ -172,6 +171,7 @@ func (f *Flow) leave() {
 
 // wake makes a dormant flow f again, in a place that is nobody's.
 func (t *Tracker) wake(e *entry, f *Flow) {
+	piece := t.arena.piece(e.where)
 	h := *t.head(e)
 	f.asleep, f.Key, f.Number = false, h.key, h.number
 	f.Transitions = grown(f.Transitions, h.counts[0])
@@ -180,12 +180,12 @@ func (t *Tracker) wake(e *entry, f *Flow) {
 		f.Sides[s].inbox = grown(f.Sides[s].inbox, h.counts[2+s])
 	}
 	r := &t.reader
-	r.begin(t.arena.at(e.where, int(h.size))[headBytes:], int(h.words), h.epoch)
+	r.begin(piece[headBytes:], int(h.words), h.epoch)
 	f.sections(r.get)
 	if rare := h.rare &^ hasRest; rare != 0 {
 		f.carry(carrier{has: rare, make: true, use: r.get})
 	}
-	t.arena.give(e.where, int(h.size))
+	t.arena.give(e.where)
 	if h.rare&hasRest != 0 {
 		f.restore(t.rests[f.id])
 		delete(t.rests, f.id)

@@ -126,39 +126,62 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// Pieces do not overlap, and those given back are used again.
+// Pieces do not overlap, move as they are, and little room is lost, whichever
+// are given back: in any order, or all of those that are small.
 func TestArena(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
-	var a arena
 	type held struct {
 		ref  uint32
 		n    int
 		fill byte
 	}
-	var all []held
-	for i := range 20000 {
-		if len(all) > 0 && (len(all) > 1000 || r.IntN(3) == 0) {
-			k := r.IntN(len(all))
-			h := all[k]
-			for _, b := range a.at(h.ref, h.n) {
-				if b != h.fill {
-					t.Fatalf("piece %d of %d octets was written over", h.ref, h.n)
-				}
-			}
-			a.give(h.ref, h.n)
-			all[k] = all[len(all)-1]
-			all = all[:len(all)-1]
-			continue
+	all := map[uint32]held{}
+	var a arena
+	a.moved = func(id, ref uint32) {
+		h := all[id]
+		h.ref = ref
+		all[id] = h
+	}
+	octets, most := 0, 0
+	give := func(id uint32) {
+		h := all[id]
+		piece := a.piece(h.ref)
+		if len(piece) != h.n || bytes.Count(piece, []byte{h.fill}) != h.n {
+			t.Fatalf("piece %d of %d octets was written over", h.ref, h.n)
 		}
-		h := held{n: 1 + r.IntN(2000), fill: byte(i)}
+		a.give(h.ref)
+		octets -= h.n
+		delete(all, id)
+	}
+	for id := uint32(1); id < 40000; id++ {
+		h := held{n: 1 + r.IntN(2000), fill: byte(id)}
+		all[id] = h // it may move as soon as it is there
 		var piece []byte
-		h.ref, piece = a.take(h.n)
+		h.ref, piece = a.take(id, h.n)
+		all[id] = h
 		for j := range piece {
 			piece[j] = h.fill
 		}
-		all = append(all, h)
+		octets += h.n
+		most = max(most, octets)
+		if old := uint32(r.IntN(int(id))) + 1; len(all) > 1000 && all[old].n > 0 {
+			give(old)
+		}
+		if id%10000 == 0 {
+			for old, h := range all {
+				if h.n < 1500 {
+					give(old)
+				}
+			}
+		}
 	}
-	if len(a.slabs) > 3 {
-		t.Errorf("%d slabs for at most 1000 pieces of 1000 octets", len(a.slabs))
+	if got := len(a.slabs) * slabSize; got > most*3/2+3*slabSize {
+		t.Errorf("%d octets of slabs for at most %d", got, most)
+	}
+	for id := range all {
+		give(id)
+	}
+	if a.live != 0 {
+		t.Errorf("%d octets are still held", a.live)
 	}
 }

@@ -60,7 +60,7 @@ func (f *Flow) touch(s Side) uint64 {
 // touch reads of a piece.
 func (a *arena) touch(ref uint32) (sum uint64) {
 	const line, lines = 64, 8
-	slab, from := a.slabs[ref/slabUnits], int(ref%slabUnits)*pieceUnit
+	slab, from := a.slabs[ref/slabUnits].b, int(ref%slabUnits)*pieceUnit
 	for at := from; at < min(from+lines*line, slabSize); at += line {
 		sum += uint64(slab[at])
 	}

@@ -130,6 +130,7 @@ func New(cfg Config) *Tracker {
 	t := &Tracker{cfg: cfg, number: cfg.FirstNumber, listeners: make(map[listener]struct{}),
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key),
 		index: newIndex(), rests: make(map[uint32]*rest)}
+	t.arena.moved = func(id, ref uint32) { t.entry(id).where = ref }
 	if cfg.Peers {
 		t.streams = &conversations{of: map[Key]*conversation{}}
 	}
