@@ -109,7 +109,7 @@ func (s *share) end(t *Tracker, f *Flow) {
 	if n := len(s.spare); n > 0 {
 		t.awake[e.where], s.spare = s.spare[n-1], s.spare[:n-1]
 	} else {
-		t.awake[e.where] = makeFlow(f.limits, f.profile)
+		t.awake[e.where] = t.makeFlow()
 	}
 	t.release(f.id)
 }

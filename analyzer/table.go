@@ -115,7 +115,7 @@ func (t *Tracker) makePlace() uint32 {
 			}
 		}
 	}
-	t.awake, t.recent = append(t.awake, makeFlow(t.cfg.Stuck, t.cfg.Profile)), append(t.recent, false)
+	t.awake, t.recent = append(t.awake, t.makeFlow()), append(t.recent, false)
 	return uint32(len(t.awake) - 1)
 }
 
@@ -128,9 +128,18 @@ type roomy struct {
 	inbox       [2][2]input
 }
 
-func makeFlow(limits *Limits, profile *Profile) *Flow {
-	r := &roomy{Flow: Flow{rules: rules{limits, profile}}}
+// flowsChunk is how many flows are allocated at once: the heap would round each up.
+const flowsChunk = 32
+
+// makeFlow returns a flow that nobody has used.
+func (t *Tracker) makeFlow() *Flow {
+	if len(t.unused) == 0 {
+		t.unused = make([]roomy, flowsChunk)
+	}
+	r := &t.unused[0]
+	t.unused = t.unused[1:]
 	f := &r.Flow
+	f.rules = rules{t.cfg.Stuck, t.cfg.Profile}
 	f.Transitions, f.Remarks = r.transitions[:0], r.remarks[:0]
 	for s := range f.Sides {
 		f.Sides[s].inbox = r.inbox[s][:0:len(r.inbox[s])]

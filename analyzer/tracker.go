@@ -89,7 +89,8 @@ type Tracker struct {
 	lastID  uint32
 	freeID  uint32
 	awake   []*Flow
-	recent  []bool   // of each of them: it was asked for since the hand came by
+	recent  []bool // of each of them: it was asked for since the hand came by
+	unused  []roomy
 	free    []uint32 // places without a flow
 	clock   int      // goes round the places, and looks who can sleep
 	touched uint64   // see foresee.go

@@ -11,17 +11,21 @@ import (
 //
 // Codes 1 to 8 say how many octets a word has. Times, ns since 1970, are all
 // but alike in one flow: codeTime is that of a word with the epoch in its upper
-// three octets, and five of its own.
+// three octets, and five of its own. And many are equal: a side's last segment was
+// the one that changed its state. codeAgain is that of a word that was there
+// before; its octet says which of those that are not 0 it was.
 //
-// Which words are 0, long, or times has no pattern that a processor could learn:
-// the loops have no branch that depends on it.
+// Which words are 0, long, times, or again has no pattern that a processor could
+// learn: the loops have no branch that depends on it.
 const (
 	wordRun   = 64
 	codeTime  = 9
+	codeAgain = 10
 	timeBits  = 40      // of a word's own, of a time: 18 min
 	noEpoch   = 1 << 31 // of no word
 	wordSlack = 8       // a word is read and written whole, and the next begins before its end
 	runMost   = 8 + wordRun/2 + 8*wordRun + wordSlack
+	nameable  = 256 // words that can be said to be there again
 )
 
 // wordWriter gathers words, and writes them.
@@ -29,11 +33,14 @@ type wordWriter struct {
 	words []uint64
 	b     []byte
 	epoch uint32
+	said  [nameable]uint64 // the first words that are not 0
+	n     int              // how many there have been
+	where [64]uint8        // by a hash of a word, the last such of said
 }
 
 // begin starts anew, for words among which there are times near start.
 func (w *wordWriter) begin(start int64) {
-	w.words, w.b, w.epoch = w.words[:0], w.b[:0], uint32(uint64(start)>>timeBits)
+	w.words, w.b, w.n, w.epoch = w.words[:0], w.b[:0], 0, uint32(uint64(start)>>timeBits)
 	if w.epoch == 0 {
 		w.epoch = noEpoch
 	}
@@ -73,14 +80,34 @@ func (w *wordWriter) run(list []uint64) {
 	epoch, pair := uint64(w.epoch), uint64(0)
 	for i := uint(0); i < n; i++ {
 		v := full[i%wordRun]
-		octets := uint64(bits.Len64(v)+7) / 8
+		size := uint64(bits.Len64(v)+7) / 8
 		time := notZero(v>>timeBits^epoch) - 1 // of a time, all ones
-		pair = pair>>4 | (octets^(octets^codeTime)&time)<<4
+		code := size ^ (size^codeTime)&time
+		size ^= (size ^ timeBits/8) & time
+		old, again := w.say(v)
+		code ^= (code ^ codeAgain) & again
+		size ^= (size ^ 1) & again
+		pair = pair>>4 | code<<4
 		codes[i/2] = byte(pair >> (^i % 2 * 4))
-		binary.LittleEndian.PutUint64(codes[at:], v)
-		at += uint(octets ^ (octets^timeBits/8)&time)
+		binary.LittleEndian.PutUint64(codes[at:], v^(v^old)&again)
+		at += uint(size)
 	}
 	w.b = w.b[:from+(len(list)+7)/8+int(at)]
+}
+
+// say notes the next word that is not 0. Where it is one of said, its place there,
+// and all ones.
+func (w *wordWriter) say(v uint64) (old, again uint64) {
+	at := &w.where[v*0x9e3779b97f4a7c15>>58]
+	old = uint64(*at)
+	known := uint64(old-uint64(w.n)) >> 63 // of this flow
+	again = -(known &^ notZero(w.said[old]^v))
+	if w.n < nameable {
+		w.said[w.n] = v
+		*at = uint8(w.n)
+	}
+	w.n++
+	return old, again
 }
 
 // notZero is 1 for every word but 0.
@@ -101,6 +128,9 @@ type wordReader struct {
 	size  [16]uint8  // octets, by code
 	own   [16]uint64 // mask of a word's own bits, by code
 	epoch [16]uint64 // and the rest of it
+	again [16]uint64 // all ones of codeAgain
+	said  [nameable]uint64
+	n     int
 }
 
 // begin reads n words, for get.
@@ -112,7 +142,7 @@ func (r *wordReader) begin(b []byte, n int, epoch uint32) {
 	if cap(r.words) < n {
 		r.words = make([]uint64, 2*n)
 	}
-	r.words, r.at = r.words[:n], 0
+	r.words, r.at, r.n = r.words[:n], 0, 0
 	clear(r.words)
 	for i := 0; i < n; i += wordRun {
 		b = r.run(b, r.words[i:min(i+wordRun, n)])
@@ -125,6 +155,7 @@ func (r *wordReader) learn() {
 		r.size[code], r.own[code] = uint8(code), 1<<(8*code)-1
 	}
 	r.size[codeTime], r.own[codeTime] = timeBits/8, 1<<timeBits-1
+	r.size[codeAgain], r.own[codeAgain], r.again[codeAgain] = 1, nameable-1, ^uint64(0)
 }
 
 // get copies words into a list.
@@ -138,7 +169,13 @@ func (r *wordReader) run(b []byte, list []uint64) []byte {
 	at := uint(bits.OnesCount64(which)+1) / 2
 	for n := uint(0); which != 0; n++ {
 		code := codes[n/2] >> (n % 2 * 4) % 16
-		list[bits.TrailingZeros64(which)] = binary.LittleEndian.Uint64(codes[at:])&r.own[code] | r.epoch[code]
+		v := binary.LittleEndian.Uint64(codes[at:])&r.own[code] | r.epoch[code]
+		v ^= (v ^ r.said[v%nameable]) & r.again[code]
+		list[bits.TrailingZeros64(which)] = v
+		if r.n < nameable {
+			r.said[r.n] = v
+		}
+		r.n++
 		at += uint(r.size[code])
 		which &= which - 1
 	}
