@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Shards follows flows on several cores: each flow is one of numShards
@@ -53,9 +54,10 @@ const (
 type batch struct {
 	queues [numShards]queue
 	n      int
-	end    int64 // the clock behind its last segment
-	last   bool  // there are no more segments: flows end whose number is
-	below  int   // below this
+	end    int64        // the clock behind its last segment
+	last   bool         // there are no more segments: flows end whose number is
+	below  int          // below this
+	next   atomic.Int32 // the Tracker that nobody works for yet
 	left   sync.WaitGroup
 }
 
@@ -104,7 +106,7 @@ func NewShards(cfg Config, workers int) *Shards {
 	}
 	for i := range s.work {
 		s.work[i] = make(chan *batch, 1)
-		go s.worker(i)
+		go s.worker(s.work[i])
 	}
 	return s
 }
@@ -117,10 +119,11 @@ func (t *Tracker) join(s *share) {
 	}
 }
 
-// worker works for every so-manieth Tracker.
-func (s *Shards) worker(first int) {
-	for b := range s.work[first] {
-		for i := first; i < numShards; i += len(s.work) {
+// worker works for one Tracker after the other, as long as there are some for
+// which nobody does: a core that comes late takes fewer.
+func (s *Shards) worker(work chan *batch) {
+	for b := range work {
+		for i := b.next.Add(1) - 1; i < numShards; i = b.next.Add(1) - 1 {
 			t := s.trackers[i]
 			t.share.begin(&s.ending[i])
 			s.rendering[i].render(s.text)
@@ -229,6 +232,7 @@ func (s *Shards) handOver() {
 
 func (b *batch) reset() {
 	b.n = 0
+	b.next.Store(0)
 	for i := range b.queues {
 		q := &b.queues[i]
 		q.segments, q.ticks, q.unreachable, q.before, q.at = q.segments[:0], q.ticks[:0], q.unreachable[:0], q.before[:0], q.at[:0]
