@@ -51,13 +51,25 @@ func (s *Shards) Render(text func(b []byte, f *Flow) []byte, onText func(f *Flow
 	s.text, s.onText = text, onText
 }
 
+// What is kept for its memory, of each Tracker: a batch in which many flows end
+// at once, for time has passed, may take more.
+const (
+	spareFlows = 1 << 8
+	spareText  = 1 << 20 // octets
+)
+
 // turn takes what has ended one step further.
 func (d *delivery) turn() {
 	d.ending, d.rendering, d.delivered = d.delivered, d.ending, d.rendering
+	for i := range d.ending {
+		was, p := &d.ending[i], &d.rendering[i]
+		if cap(was.text) <= spareText {
+			p.text = was.text[:0]
+		}
+		p.cuts = was.cuts[:0]
+		was.text, was.cuts = nil, nil
+	}
 }
-
-// spareFlows is how many flows that have ended a Tracker keeps for their memory.
-const spareFlows = 1 << 8
 
 // begin makes a parcel the one for what ends from now on. What is in it was
 // delivered.
@@ -69,7 +81,7 @@ func (s *share) begin(p *parcel) {
 		}
 		p.flows[i] = nil
 	}
-	*p = parcel{p.flows[:0], p.when[:0], p.text[:0], p.cuts[:0]}
+	p.flows, p.when = p.flows[:0], p.when[:0]
 	s.ended = p
 }
 
@@ -153,9 +165,9 @@ func (s *Shards) handOn(p *parcel, i int) {
 // Close hands on every flow that is still held, by number. The Shards must not
 // be used afterwards.
 func (s *Shards) Close() {
-	const atOnce = 1 << 10 // numbers
-	s.handOver()           // the segments that are left
-	s.endAll(0)            // now each Tracker knows what it holds
+	const atOnce = 1 << 8 // numbers
+	s.handOver()          // the segments that are left
+	s.endAll(0)           // now each Tracker knows what it holds
 	for low := s.lowest(); low < math.MaxInt; low = s.lowest() {
 		s.endAll(low + atOnce)
 	}
