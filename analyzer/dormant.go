@@ -21,6 +21,7 @@ const (
 	flowBytes  = unsafe.Offsetof(Flow{}.Sides)
 	sideBytes  = unsafe.Offsetof(Endpoint{}.inbox)
 	transBytes = unsafe.Offsetof(Transition{}.Withdrawn)
+	zeekBytes  = unsafe.Offsetof(zeek{}.zeekRest)
 )
 
 // head is the beginning of a dormant flow.
@@ -39,8 +40,7 @@ const hasRest = 1 << 31
 // rest is what a dormant flow has of pointers.
 type rest struct {
 	mirrors     []Key
-	zeek        *zeek
-	stream      *conversation
+	zeek        zeekRest
 	spans       [2]spanSet
 	transitions []Transition
 	findings    []Finding
@@ -105,8 +105,12 @@ type carrier struct {
 }
 
 // part goes on to the next part.
-func part[T any](c *carrier, p **T) {
-	if c.bit <<= 1; c.make && c.has&c.bit != 0 {
+func part[T any](c *carrier, p **T) { partly(c, p, unsafe.Sizeof(**p)) }
+
+// partly does, where only so many octets are words. What the flow's memory has
+// for the part is used again.
+func partly[T any](c *carrier, p **T, octets uintptr) {
+	if c.bit <<= 1; c.make && c.has&c.bit != 0 && *p == nil {
 		*p = new(T)
 	}
 	if *p == nil {
@@ -114,7 +118,7 @@ func part[T any](c *carrier, p **T) {
 	}
 	c.has |= c.bit
 	if c.use != nil {
-		c.use(words(unsafe.Pointer(*p), unsafe.Sizeof(**p)))
+		c.use(words(unsafe.Pointer(*p), octets))
 	}
 }
 
@@ -123,6 +127,7 @@ func (f *Flow) carry(c carrier) (has uint32) {
 	c.bit = 1
 	part(&c, &f.idle)
 	part(&c, &f.Unreached)
+	partly(&c, &f.zeek, zeekBytes)
 	for s := range f.Sides {
 		r := &f.Sides[s].endpointRefs
 		part(&c, &r.trouble)
@@ -163,7 +168,8 @@ func (t *Tracker) sleep(f *Flow) {
 // those of another are written over them.
 func (f *Flow) leave() {
 	f.asleep, f.paired = true, false
-	f.flowRefs, f.Unreached = flowRefs{}, nil
+	f.zeek.reset() // its memory serves the next flow
+	f.flowRefs, f.Unreached = flowRefs{zeek: f.zeek}, nil
 	for s := range f.Sides {
 		f.Sides[s].endpointRefs = endpointRefs{}
 	}
@@ -210,11 +216,14 @@ func (f *Flow) rest() *rest {
 		withdrawn = withdrawn || f.Transitions[i].Withdrawn != nil
 	}
 	a, b := &f.Sides[0].spans, &f.Sides[1].spans
-	if len(f.mirrors) == 0 && f.zeek == nil && len(a.s)+len(b.s) == 0 && len(f.Findings) == 0 && !withdrawn {
+	if len(f.mirrors) == 0 && (f.zeek == nil || f.zeek.empty()) && len(a.s)+len(b.s) == 0 && len(f.Findings) == 0 && !withdrawn {
 		return nil
 	}
-	r := &rest{mirrors: f.mirrors, zeek: f.zeek, stream: f.stream, spans: [2]spanSet{*a, *b}, findings: f.Findings}
-	f.mirrors, f.zeek, f.stream, f.Findings = nil, nil, nil, nil
+	r := &rest{mirrors: f.mirrors, spans: [2]spanSet{*a, *b}, findings: f.Findings}
+	f.mirrors, f.Findings = nil, nil
+	if f.zeek != nil {
+		r.zeek, f.zeek.zeekRest = f.zeek.zeekRest, zeekRest{}
+	}
 	*a, *b = spanSet{}, spanSet{}
 	if withdrawn {
 		r.transitions, f.Transitions = f.Transitions, nil
@@ -224,7 +233,10 @@ func (f *Flow) rest() *rest {
 
 // restore puts it back.
 func (f *Flow) restore(r *rest) {
-	f.mirrors, f.zeek, f.stream, f.Findings = r.mirrors, r.zeek, r.stream, r.findings
+	f.mirrors, f.Findings = r.mirrors, r.findings
+	if f.zeek != nil {
+		f.zeek.zeekRest = r.zeek
+	}
 	f.Sides[0].spans, f.Sides[1].spans = r.spans[0], r.spans[1]
 	if r.transitions != nil {
 		f.Transitions = r.transitions

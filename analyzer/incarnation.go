@@ -132,9 +132,7 @@ func (t *Tracker) dissolve(f *Flow) {
 		}
 	}
 	old.Frames += f.Frames
-	if f.stream != nil {
-		t.streams.release(f.stream)
-	}
+	t.streams.release(f)
 	t.takeBack(f.Number)
 	t.drop(f)
 }

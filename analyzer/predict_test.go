@@ -25,10 +25,9 @@ func (u *unpredicted) Observe(x *analyzer.Segment) {
 func TestPredictionChangesNothing(t *testing.T) {
 	predictable := 0
 	same := func(name string, packets []capture.Packet) {
-		var want, got []string
 		var slow *unpredicted
-		follow(packets, &got, func(c analyzer.Config) follower { return analyzer.New(c) })
-		follow(packets, &want, func(c analyzer.Config) follower {
+		got := follow(packets, alone)
+		want := follow(packets, func(c analyzer.Config) follower {
 			slow = &unpredicted{Tracker: analyzer.New(c)}
 			return slow
 		})

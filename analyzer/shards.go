@@ -3,40 +3,42 @@ package analyzer
 import (
 	"cmp"
 	"runtime"
-	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Shards follows flows on several cores: each flow is one of numShards
 // Trackers', by its addresses and ports, and each Tracker has a core while it
-// works. The segments are handed out in batches, and what is known of one
-// batch is put together before the next but one begins:
+// works. The segments are handed out in batches; the numbers of what has begun
+// in one are given before the next is worked on, and what has ended in it is
+// handed on beside that:
 //
-//	caller   | fill 0 | fill 1 | deliver 0, fill 2 | deliver 1, fill 3 | …
-//	workers           | work 0 | work 1            | work 2            | …
+//	caller   | fill 0 | fill 1 | fill 2            | deliver 0, fill 3           | …
+//	workers           | work 0 | render 0, work 1  | render 1, work 2            | …
 //
 // How many cores there are changes nothing of the result: the Trackers do not
 // know of each other within a batch, and between two batches all is done in
-// one order. Shards gives the same flows as a Tracker does, with two
-// exceptions. Numbers are given to flows that are still there when their batch
-// ends, so that no number is left out for a SYN that was refuted at once. And
-// that an address accepts connections is known to the others from the next
-// batch on.
+// one order. Shards gives the same flows as a Tracker does, in the same order,
+// but for this. Numbers are given to flows that are still there when their batch
+// ends, so that no number is left out for a SYN that was refuted at once. That
+// an address accepts connections is known to the others from the next batch on.
+// And each Tracker has its share of Config.MaxFlows, and of the streams that are
+// remembered once their flows have ended.
 //
 // It calls Config.OnFlow on the caller's goroutine, in Observe and Close. It is
-// not safe for concurrent use, and has neither OnStep nor Peers.
+// not safe for concurrent use, and has no OnStep.
 type Shards struct {
 	cfg      Config
 	trackers [numShards]*Tracker
 	filling  *batch
 	working  *batch        // nil: none
 	work     []chan *batch // of each worker
-	begun    []numbering   // of one batch; kept for its memory
-	ended    []*Flow
+	delivery
 
 	clock         int64 // the highest capture time so far
 	last          int64 // that of the last segment
-	number        int
+	number        int   // of the next flow
+	stream        int   // the next stream
 	timeBackwards uint64
 }
 
@@ -52,7 +54,10 @@ const (
 type batch struct {
 	queues [numShards]queue
 	n      int
-	end    int64 // the clock behind its last segment
+	end    int64        // the clock behind its last segment
+	last   bool         // there are no more segments: flows end whose number is
+	below  int          // below this
+	next   atomic.Int32 // the Tracker that nobody works for yet
 	left   sync.WaitGroup
 }
 
@@ -73,52 +78,13 @@ type tick struct {
 
 // share is what a Tracker has besides when it is one of several.
 type share struct {
-	place uint32     // of the segment at hand
-	begun []newFlow  // in this batch; Flow.Number is provisional(index)
-	ended []*Flow    // in this batch
-	spare []*Flow    // of those, when they were delivered
-	heard []listener // new ones
-}
-
-// newFlow is a flow that has begun in a batch.
-type newFlow struct {
-	place uint32
-	id    uint32 // 0: it is not held any more
-	gone  bool   // it was none after all
-}
-
-// provisional is the number of the i-th flow of a batch until it is known.
-func provisional(i int) int { return -2 - i }
-
-// of returns the new flow with a provisional number.
-func (s *share) of(number int) *newFlow { return &s.begun[-2-number] }
-
-// begin returns the number of a new flow.
-func (s *share) begin(id uint32) int {
-	s.begun = append(s.begun, newFlow{place: s.place, id: id})
-	return provisional(len(s.begun) - 1)
-}
-
-// end keeps a flow until the batch is delivered; its place gets another.
-func (s *share) end(t *Tracker, f *Flow) {
-	if f.Number < -1 {
-		s.of(f.Number).id = 0
-	}
-	s.ended = append(s.ended, f)
-	e := t.entry(f.id)
-	if n := len(s.spare); n > 0 {
-		t.awake[e.where], s.spare = s.spare[n-1], s.spare[:n-1]
-	} else {
-		t.awake[e.where] = t.makeFlow()
-	}
-	t.release(f.id)
-}
-
-// numbering is a new flow with the Tracker that has it.
-type numbering struct {
-	place uint32
-	shard uint8
-	index int
+	place   uint32  // of the segment at hand; 0: it is the clock that acts
+	flows   births  // in this batch
+	streams births  // in this batch
+	ended   *parcel // in this batch
+	spare   []*Flow
+	rest    []numbered // what was held when the segments ended
+	heard   []listener // new ones
 }
 
 // NewShards returns Shards that work on so many cores besides the caller's, at
@@ -129,26 +95,43 @@ func NewShards(cfg Config, workers int) *Shards {
 	}
 	workers = min(workers, numShards)
 	s := &Shards{cfg: cfg, number: cfg.FirstNumber, filling: new(batch), work: make([]chan *batch, workers)}
+	s.delivery.init()
 	each := cfg
-	each.OnFlow, each.OnStep, each.Peers = nil, nil, false
+	each.OnFlow, each.OnStep = nil, nil
 	each.MaxFlows = max(1, cmp.Or(cfg.MaxFlows, DefaultMaxFlows)/numShards)
 	each.Awake = max(1, cmp.Or(cfg.Awake, DefaultAwake)/numShards)
 	for i := range s.trackers {
 		s.trackers[i] = New(each)
-		s.trackers[i].share = new(share)
+		s.trackers[i].join(new(share))
 	}
 	for i := range s.work {
 		s.work[i] = make(chan *batch, 1)
-		go s.worker(i)
+		go s.worker(s.work[i])
 	}
 	return s
 }
 
-// worker works for every so-manieth Tracker.
-func (s *Shards) worker(first int) {
-	for b := range s.work[first] {
-		for i := first; i < numShards; i += len(s.work) {
-			s.trackers[i].takeBatch(&b.queues[i], b.end)
+// join makes the Tracker one of several.
+func (t *Tracker) join(s *share) {
+	t.share = s
+	if t.streams != nil {
+		t.streams = newConversations(conversationsKept/numShards, s)
+	}
+}
+
+// worker works for one Tracker after the other, as long as there are some for
+// which nobody does: a core that comes late takes fewer.
+func (s *Shards) worker(work chan *batch) {
+	for b := range work {
+		for i := b.next.Add(1) - 1; i < numShards; i = b.next.Add(1) - 1 {
+			t := s.trackers[i]
+			t.share.begin(&s.ending[i])
+			s.rendering[i].render(s.text)
+			if b.last {
+				t.endBelow(b.below)
+			} else {
+				t.takeBatch(&b.queues[i], b.end)
+			}
 		}
 		b.left.Done()
 	}
@@ -159,8 +142,7 @@ func (t *Tracker) takeBatch(q *queue, end int64) {
 	next := 0
 	quotes := func(until int) {
 		for ; next < len(q.unreachable) && q.before[next] <= until; next++ {
-			t.share.place = q.at[next].place
-			t.Advance(q.at[next].clock)
+			t.reach(q.at[next])
 			t.ObserveUnreachable(&q.unreachable[next])
 		}
 	}
@@ -170,13 +152,19 @@ func (t *Tracker) takeBatch(q *queue, end int64) {
 			t.foresee(q.segments[i:], &ahead)
 		}
 		quotes(i)
-		t.share.place = q.ticks[i].place
-		t.Advance(q.ticks[i].clock)
+		t.reach(q.ticks[i])
 		a := &ahead[i%foreseen]
 		t.observe(a.key, a.side, a.tag, &q.segments[i])
 	}
 	quotes(len(q.segments))
-	t.Advance(end)
+	t.reach(tick{0, end})
+}
+
+// reach advances the clock to that of a segment, and makes it the one at hand.
+func (t *Tracker) reach(at tick) {
+	t.share.place = 0
+	t.Advance(at.clock)
+	t.share.place = at.place
 }
 
 // shardOf says whose the flows of a pair are, whatever their path, and whoever of
@@ -226,13 +214,13 @@ func (s *Shards) tick() tick {
 	return tick{uint32(s.filling.n), s.clock}
 }
 
-// handOver delivers what the workers have done, and gives them the batch that
-// was filled.
+// handOver gives the workers the batch that was filled, and delivers beside them
+// what they have done.
 func (s *Shards) handOver() {
 	done := s.working
 	if done != nil {
 		done.left.Wait()
-		s.deliver()
+		s.settle()
 		done.reset()
 	} else {
 		done = new(batch)
@@ -240,99 +228,37 @@ func (s *Shards) handOver() {
 	b := s.filling
 	b.end = s.clock
 	b.left.Add(len(s.work))
+	s.turn()
 	for _, work := range s.work {
 		work <- b
 	}
 	s.working, s.filling = b, done
+	s.deliver()
 }
 
 func (b *batch) reset() {
 	b.n = 0
+	b.next.Store(0)
 	for i := range b.queues {
 		q := &b.queues[i]
 		q.segments, q.ticks, q.unreachable, q.before, q.at = q.segments[:0], q.ticks[:0], q.unreachable[:0], q.before[:0], q.at[:0]
 	}
 }
 
-// deliver gives the new flows of a batch their numbers, hands on those that
-// have ended, and lets every Tracker know of new listeners.
-func (s *Shards) deliver() {
-	s.giveNumbers()
-	s.ended = s.ended[:0]
-	for _, t := range s.trackers {
-		s.ended = append(s.ended, t.share.ended...)
+// settle makes what one batch has brought known, before the next: the numbers
+// of flows and streams, in the order of their first segments, and listeners.
+func (s *Shards) settle() {
+	var flows, streams [numShards]*births
+	for i, t := range s.trackers {
+		flows[i], streams[i] = &t.share.flows, &t.share.streams
 	}
-	slices.SortFunc(s.ended, func(a, b *Flow) int { return cmp.Compare(a.Number, b.Number) })
-	for _, f := range s.ended {
-		s.handOn(f)
-	}
+	s.number = giveNumbers(&flows, s.number)
+	s.stream = giveNumbers(&streams, s.stream)
 	for _, t := range s.trackers {
-		for _, f := range t.share.ended {
-			f.reset()
-		}
-		t.share.spare = append(t.share.spare, t.share.ended...)
-		t.share.begun, t.share.ended = t.share.begun[:0], t.share.ended[:0]
+		t.takeNumbers()
+		t.share.flows.list, t.share.streams.list = t.share.flows.list[:0], t.share.streams.list[:0]
 	}
 	s.spreadListeners()
-}
-
-func (s *Shards) handOn(f *Flow) {
-	if s.cfg.OnFlow != nil {
-		s.cfg.OnFlow(f)
-	}
-}
-
-// giveNumbers numbers the new flows of all Trackers, in the order of their
-// first segments.
-func (s *Shards) giveNumbers() {
-	s.begun = s.begun[:0]
-	for i, t := range s.trackers {
-		for j, n := range t.share.begun {
-			if !n.gone {
-				s.begun = append(s.begun, numbering{n.place, uint8(i), j})
-			}
-		}
-	}
-	slices.SortFunc(s.begun, func(a, b numbering) int { return cmp.Compare(a.place, b.place) })
-	var numbers [numShards][]int
-	for i, t := range s.trackers {
-		numbers[i] = make([]int, len(t.share.begun))
-	}
-	for _, n := range s.begun {
-		numbers[n.shard][n.index] = s.number
-		s.number++
-	}
-	for i, t := range s.trackers {
-		t.takeNumbers(numbers[i])
-	}
-}
-
-// takeNumbers puts final numbers where provisional ones are: in the flows that
-// have begun, or ended, in this batch, and in those that such a flow replaces.
-func (t *Tracker) takeNumbers(numbers []int) {
-	final := func(n *int) {
-		if *n < -1 {
-			*n = numbers[-2-*n]
-		}
-	}
-	for i, n := range t.share.begun {
-		if n.id == 0 {
-			continue
-		}
-		if e := t.entry(n.id); e.dormant {
-			t.head(e).number = numbers[i]
-		} else {
-			f := t.awake[e.where]
-			f.Number = numbers[i]
-			if f.older != nil {
-				final(&f.older.ReplacedBy)
-			}
-		}
-	}
-	for _, f := range t.share.ended {
-		final(&f.Number)
-		final(&f.ReplacedBy)
-	}
 }
 
 // spreadListeners lets every Tracker know what one of them has learnt.
@@ -346,37 +272,6 @@ func (s *Shards) spreadListeners() {
 			}
 		}
 		from.share.heard = from.share.heard[:0]
-	}
-}
-
-// Close hands on every flow that is still held, by number. The Shards must not
-// be used afterwards.
-func (s *Shards) Close() {
-	s.handOver()
-	s.handOver() // the last batch is empty
-	s.working.left.Wait()
-	s.deliver()
-	for _, work := range s.work {
-		close(work)
-	}
-	next := [numShards]func() *Flow{}
-	heads := [numShards]*Flow{}
-	for i, t := range s.trackers {
-		next[i] = t.remaining()
-		heads[i] = next[i]()
-	}
-	for {
-		first := -1
-		for i, f := range &heads {
-			if f != nil && (first < 0 || f.Number < heads[first].Number) {
-				first = i
-			}
-		}
-		if first < 0 {
-			return
-		}
-		s.handOn(heads[first])
-		heads[first] = next[first]()
 	}
 }
 

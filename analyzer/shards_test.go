@@ -30,6 +30,7 @@ func said(f *analyzer.Flow) string {
 		fmt.Fprintf(&b, "%s %s %d %d %d %+v %+v\n", e.State, e.Basis, e.Since, e.LastSent, e.LastData, e.Counters, e.Offered)
 	}
 	fmt.Fprintf(&b, "%+v\n%+v\n", f.Transitions, f.Remarks)
+	fmt.Fprintf(&b, "%s %s %+v\n", f.Zeek.ConnState, f.Zeek.History, f.Wireshark)
 	for _, n := range f.Findings {
 		n.Detector = nil
 		fmt.Fprintf(&b, "%+v\n", n)
@@ -37,8 +38,10 @@ func said(f *analyzer.Flow) string {
 	return b.String()
 }
 
-func follow(packets []capture.Packet, list *[]string, start func(analyzer.Config) follower) {
-	t := start(analyzer.Config{OnFlow: func(f *analyzer.Flow) { *list = append(*list, said(f)) }})
+// follow gives packets to a Tracker or Shards, and returns what is said of each
+// flow, in the order in which they end.
+func follow(packets []capture.Packet, start func(analyzer.Config) follower) (list []string) {
+	t := start(analyzer.Config{Peers: true, OnFlow: func(f *analyzer.Flow) { list = append(list, said(f)) }})
 	for i := range packets {
 		switch p := &packets[i]; p.Kind {
 		case capture.KindUnreachable:
@@ -48,6 +51,13 @@ func follow(packets []capture.Packet, list *[]string, start func(analyzer.Config
 		}
 	}
 	t.Close()
+	return list
+}
+
+func alone(c analyzer.Config) follower { return analyzer.New(c) }
+
+func sharded(workers int) func(analyzer.Config) follower {
+	return func(c analyzer.Config) follower { return analyzer.NewShards(c, workers) }
 }
 
 // What Shards say does not depend on how many cores they have: every flow, in
@@ -55,31 +65,47 @@ func follow(packets []capture.Packet, list *[]string, start func(analyzer.Config
 func TestShardsAreOne(t *testing.T) {
 	for _, profile := range []string{"mix", "healthy", "scan"} {
 		packets := generated(t, profile)
-		var want, alone []string
-		follow(packets, &alone, func(c analyzer.Config) follower { return analyzer.New(c) })
-		follow(packets, &want, func(c analyzer.Config) follower { return analyzer.NewShards(c, 1) })
-		if i := different(alone, want); i != "" {
+		want := follow(packets, sharded(1))
+		if i := different(follow(packets, alone), want); i != "" {
 			t.Errorf("%s: Shards and a Tracker differ: %s", profile, i)
 		}
 		for _, workers := range []int{2, 3, 8} {
-			var got []string
-			follow(packets, &got, func(c analyzer.Config) follower { return analyzer.NewShards(c, workers) })
-			if !slices.Equal(got, want) {
+			if !slices.Equal(follow(packets, sharded(workers)), want) {
 				t.Errorf("%s: %d workers say something else than one", profile, workers)
 			}
 		}
 	}
 }
 
-// Of a capture that is one batch they say what a Tracker does; the order in
-// which flows end is another one.
+// The text that workers make is handed on with its flow.
+func TestShardsRender(t *testing.T) {
+	packets := generated(t, "mix")
+	want := follow(packets, sharded(1))
+	var got []string
+	follow(packets, func(c analyzer.Config) follower {
+		s := analyzer.NewShards(c, 3)
+		s.Render(func(b []byte, f *analyzer.Flow) []byte {
+			if f.Number%7 == 0 {
+				return b // nothing
+			}
+			return append(b, said(f)...)
+		}, func(f *analyzer.Flow, text []byte) {
+			if f.Number%7 == 0 && len(text) == 0 {
+				text = []byte(said(f))
+			}
+			got = append(got, string(text))
+		})
+		return s
+	})
+	if !slices.Equal(got, want) {
+		t.Error("the texts are not those of the flows")
+	}
+}
+
+// Of a capture that is one batch they say what a Tracker does.
 func TestShardsAreATracker(t *testing.T) {
 	for _, tap := range taps(t) {
-		var want, got []string
-		follow(tap.packets, &want, func(c analyzer.Config) follower { return analyzer.New(c) })
-		follow(tap.packets, &got, func(c analyzer.Config) follower { return analyzer.NewShards(c, 2) })
-		slices.Sort(want)
-		slices.Sort(got)
+		want, got := follow(tap.packets, alone), follow(tap.packets, sharded(2))
 		for i := range min(len(want), len(got)) {
 			if want[i] != got[i] {
 				t.Errorf("%s\n tracker %s\n shards  %s", tap.name, want[i], got[i])
@@ -93,7 +119,7 @@ func TestShardsAreATracker(t *testing.T) {
 }
 
 // different returns the first flow of which two lists say something else, but for
-// its number and its order.
+// the numbers of flows.
 func different(a, b []string) string {
 	unnumbered := func(list []string) (out []string) {
 		for _, s := range list {
@@ -102,7 +128,6 @@ func different(a, b []string) string {
 			by, rest, _ := strings.Cut(after, ",")
 			out = append(out, before+fmt.Sprint(by == "-1")+rest)
 		}
-		slices.Sort(out)
 		return out
 	}
 	a, b = unnumbered(a), unnumbered(b)

@@ -12,6 +12,7 @@ type tracked struct {
 	synData                           uint32
 	probe                             Flags // of the first segment, when it had none of ACK, SYN and RST
 	resets                            [2]resetMarks
+	stream                            uint32 // id of Wireshark's conversation, of the first segment; 0: none
 
 	candidate         bool // its SYN came while older lived, and is not answered
 	challenged        bool // older goes on all the same
@@ -22,11 +23,10 @@ type tracked struct {
 
 // flowRefs is what few flows have.
 type flowRefs struct {
-	idle    *idle         // nil: it has never been silent for idleAfter
-	mirrors []Key         // on other paths, that repeat its segments
-	older   *Flow         // the flow before it on the pair, while both may have segments
-	zeek    *zeek         // nil without Config.Peers
-	stream  *conversation // Wireshark's, of the first segment; nil without Config.Peers
+	idle    *idle // nil: it has never been silent for idleAfter
+	mirrors []Key // on other paths, that repeat its segments
+	older   *Flow // the flow before it on the pair, while both may have segments
+	zeek    *zeek // nil without Config.Peers
 }
 
 // summarise fills in what is known only when a flow ends.
@@ -34,19 +34,15 @@ func (f *Flow) summarise() {
 	f.summariseHandshake()
 	f.summariseClose()
 	if f.zeek != nil {
-		f.Zeek, f.Wireshark = f.zeek.result(), Wireshark{Stream: -1}
-	}
-	if v := f.stream; v != nil {
-		f.Wireshark = Wireshark{v.stream, v.completeness}
+		f.Zeek = f.zeek.result()
 	}
 }
 
 // tellPeers lets a segment act on what other tools have of the flow; of and
 // flags are what it is to Wireshark.
 func (t *Tracker) tellPeers(f *Flow, s Side, x *Segment, of *conversation, flags streamFlags) {
-	if f.stream == nil && of != nil {
-		f.stream = of
-		t.streams.hold(of)
+	if f.stream == 0 && of != nil {
+		t.streams.hold(f, of)
 	}
 	f.Sides[s].Counters.count(flags)
 	if f.zeek == nil {

@@ -254,7 +254,7 @@ func (t *Tracker) open(k Key, s Side, x *Segment) *Flow {
 // nextNumber returns the number of a new flow.
 func (t *Tracker) nextNumber(id uint32) int {
 	if t.share != nil {
-		return t.share.begin(id)
+		return t.share.flows.add(t.share.place, id)
 	}
 	t.number++
 	return t.number - 1
@@ -263,8 +263,9 @@ func (t *Tracker) nextNumber(id uint32) int {
 // takeBack makes a number free again where nobody has seen it.
 func (t *Tracker) takeBack(number int) {
 	switch {
-	case t.share != nil && number < -1:
-		t.share.of(number).gone = true
+	case t.share != nil && provisional(number):
+		b := t.share.flows.of(number)
+		b.id, b.gone = 0, true
 	case t.share == nil && number == t.number-1:
 		t.number--
 	}
@@ -401,6 +402,9 @@ func (t *Tracker) end(f *Flow) {
 	}
 	f.timeouts(t.cfg.Profile, t.now)
 	f.summarise()
+	if t.streams != nil {
+		f.Wireshark = t.streams.result(f)
+	}
 	if !f.orderly() {
 		for _, d := range t.ends {
 			d.End(d, f)
@@ -409,9 +413,7 @@ func (t *Tracker) end(f *Flow) {
 	if t.cfg.OnFlow != nil {
 		t.cfg.OnFlow(f)
 	}
-	if f.stream != nil {
-		t.streams.release(f.stream)
-	}
+	t.streams.release(f)
 }
 
 // remember keeps who listens, for flows that the capture meets midway.

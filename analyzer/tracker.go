@@ -133,7 +133,7 @@ func New(cfg Config) *Tracker {
 		index: newIndex(), rests: make(map[uint32]*rest)}
 	t.arena.moved = func(id, ref uint32) { t.entry(id).where = ref }
 	if cfg.Peers {
-		t.streams = &conversations{of: map[Key]*conversation{}}
+		t.streams = newConversations(conversationsKept, nil)
 	}
 	for _, d := range cfg.Detectors {
 		t.wants |= d.Wants
@@ -186,17 +186,17 @@ func (t *Tracker) observe(k Key, s Side, tag uint32, x *Segment) {
 		t.totals.TimeBackwards++
 	}
 	t.Advance(x.Time)
-	var of *conversation
-	var flags streamFlags
-	if t.streams != nil {
-		of, flags = t.streams.segment(k, s, x)
-	}
 	t.turn++
 	f := t.findTagged(&k, tag)
 	if f == nil {
 		if f = t.mirrored(k, s, x); f != nil {
 			k = f.Key
 		}
+	}
+	var of *conversation
+	var flags streamFlags
+	if t.streams != nil {
+		of, flags = t.streams.segment(&k, f, s, x)
 	}
 	f = t.choose(f, k, s, x)
 	if f == nil {
@@ -291,7 +291,7 @@ func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 	t.Advance(u.Time)
 	k, s := keyOf(&u.Src, &u.Dst, u.SrcPort, u.DstPort, u.Path)
 	if t.streams != nil && u.HasFlags {
-		t.streams.quote(k, s, u)
+		t.streams.quote(&k, s, u)
 	}
 	t.turn++
 	f := t.find(&k)
@@ -343,40 +343,31 @@ func (t *Tracker) nextExpiry() (id uint32, at int64) {
 // Close hands on every flow that is still held, by number. The Tracker must
 // not be used afterwards.
 func (t *Tracker) Close() {
-	for next := t.remaining(); next() != nil; {
+	for _, r := range t.remaining() {
+		t.turn++
+		f := t.get(r.id)
+		t.end(f)
+		t.drop(f)
 	}
 }
 
-// remaining returns a function that ends the flows that are still held, one at
-// each call, by number, and then returns nil. A flow is valid until the next
-// call, and was handed on.
-func (t *Tracker) remaining() func() *Flow {
+// numbered is a flow that is held.
+type numbered struct {
+	number int
+	id     uint32
+}
+
+// remaining returns the flows that are still held at the end, by number.
+func (t *Tracker) remaining() []numbered {
 	t.dissolveRefuted()
-	type numbered struct {
-		number int
-		id     uint32
-	}
-	var rest []numbered
+	rest := make([]numbered, 0, t.held())
 	for i := range t.lists {
 		for id := t.lists[i].front; id != 0; id = t.entry(id).after {
 			rest = append(rest, numbered{t.numberOf(id), id})
 		}
 	}
 	slices.SortFunc(rest, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
-	var last *Flow
-	return func() *Flow {
-		if last != nil {
-			t.drop(last)
-			last = nil
-		}
-		if len(rest) > 0 {
-			t.turn++
-			last = t.get(rest[0].id)
-			rest = rest[1:]
-			t.end(last)
-		}
-		return last
-	}
+	return rest
 }
 
 // dissolveRefuted gives the SYNs of candidates that came to nothing to the

@@ -17,18 +17,18 @@ const (
 // streamSide is what Wireshark keeps of one side of a conversation. A number of
 // 0 is one that it has not seen, as in Wireshark.
 type streamSide struct {
-	base      Seq // of the SYN, or as if there had been one
-	hasBase   bool
-	heard     bool  // it has sent something: there is a window
-	next      Seq   // after the highest number sent
-	nextAt    int64 // when that was sent
-	unbroken  Seq   // as next, up to the first segment that it misses
-	ack       Seq   // of its last segment
-	ackAt     int64
+	base      Seq         // of the SYN, or as if there had been one
+	next      Seq         // after the highest number sent
+	nextAt    int64       // when that was sent
+	ackAt     int64       // time of its last segment
+	ack       Seq         // of its last segment
+	unbroken  Seq         // as next, up to the first segment that it misses
+	same      int32       // duplicate ACKs in a row; -1: it acknowledged what was not captured
 	window    uint16      // of its last segment, not scaled
 	last      streamFlags // of its last segment
 	multipath uint8       // conversation.multipath at its last segment
-	same      int         // duplicate ACKs in a row; -1: it acknowledged what was not captured
+	hasBase   bool
+	heard     bool // it has sent something: there is a window
 }
 
 // The times with which Wireshark tells segments apart, ns.

@@ -184,10 +184,10 @@ var streamCases = []struct{ why, script string }{
 func TestWiresharkMarks(t *testing.T) {
 	for _, c := range append(markCases, streamCases...) {
 		t.Run(c.why, func(t *testing.T) {
-			w := &conversations{of: map[Key]*conversation{}}
+			w := newConversations(conversationsKept, nil)
 			for _, l := range streamLines(t, c.script) {
 				k, s := KeyOf(&l.x)
-				c, is := w.segment(k, s, &l.x)
+				c, is := w.segment(&k, nil, s, &l.x)
 				if got := strings.TrimSpace(fmt.Sprint(c.stream, " ", is)); got != l.want {
 					t.Errorf("%s\nis %s", l.text, got)
 				}
@@ -277,7 +277,7 @@ func TestWiresharkCompleteness(t *testing.T) {
 		{"a lone RST", "R", 0},
 		{"a SYN is sought in the first frame alone", "(S.) S", 2},
 	} {
-		w := &conversations{of: map[Key]*conversation{}}
+		w := newConversations(conversationsKept, nil)
 		var last *conversation
 		for i, text := range strings.Fields(c.segments) {
 			x := Segment{Src: AddrFrom4([4]byte{10, 0, 0, 1}), Dst: AddrFrom4([4]byte{10, 0, 0, 2}), SrcPort: 4000, DstPort: 80, Time: int64(i)}
@@ -290,7 +290,7 @@ func TestWiresharkCompleteness(t *testing.T) {
 			}
 			x.Flags, x.Ack = flagsOf(text), 1
 			k, s := KeyOf(&x)
-			last, _ = w.segment(k, s, &x)
+			last, _ = w.segment(&k, nil, s, &x)
 		}
 		if last.stream != 0 || last.completeness != c.want {
 			t.Errorf("%s: %s is %d, want %d (stream %d)", c.why, c.segments, last.completeness, c.want, last.stream)
@@ -301,12 +301,12 @@ func TestWiresharkCompleteness(t *testing.T) {
 // A SYN that begins a stream on a pair in use is not the first frame of one: it
 // sets the bit of SYN, and none for its data.
 func TestWiresharkReuseIsIncomplete(t *testing.T) {
-	w := &conversations{of: map[Key]*conversation{}}
+	w := newConversations(conversationsKept, nil)
 	x := Segment{SrcPort: 4000, DstPort: 80, Flags: SYN, Seq: 100}
 	k, s := KeyOf(&x)
-	first, _ := w.segment(k, s, &x)
+	first, _ := w.segment(&k, nil, s, &x)
 	x.Seq, x.Len = 200, 10
-	if c, _ := w.segment(k, s, &x); c == first || c.completeness != completeSYN {
+	if c, _ := w.segment(&k, nil, s, &x); c == first || c.completeness != completeSYN {
 		t.Errorf("stream %d is %d complete", c.stream, c.completeness)
 	}
 }

@@ -108,35 +108,36 @@ func TestStreams(t *testing.T) {
 // Conversations of ended flows are forgotten, the oldest first; those of flows
 // that are held are not.
 func TestConversationsAreBounded(t *testing.T) {
-	c := &conversations{of: map[Key]*conversation{}}
-	key := func(i int) Key { return Key{Port: [2]uint16{uint16(i), uint16(i >> 16)}} }
-	held, _ := c.find(key(0))
-	c.hold(held)
+	c := newConversations(conversationsKept, nil)
+	key := func(i int) *Key { return &Key{Port: [2]uint16{uint16(i), uint16(i >> 16)}} }
+	var holder, f Flow
+	held, _ := c.find(key(0), nil)
+	c.hold(&holder, held)
 	for i := 1; i < 3*conversationsKept; i++ {
-		v, fresh := c.find(key(i))
+		v, fresh := c.find(key(i), nil)
 		if !fresh || v.stream != i {
 			t.Fatalf("conversation %d: stream %d, fresh %v", i, v.stream, fresh)
 		}
-		c.hold(v)
-		c.release(v)
+		c.hold(&f, v)
+		c.release(&f)
 	}
 	if n := len(c.of); n > conversationsKept+1 {
 		t.Errorf("%d are kept", n)
 	}
-	if v, fresh := c.find(key(0)); fresh || v.stream != 0 {
+	if v, fresh := c.find(key(0), nil); fresh || v.stream != 0 {
 		t.Error("one of a flow that is held was forgotten")
 	}
-	if v, fresh := c.find(key(3*conversationsKept - 1)); fresh || v.stream != 3*conversationsKept-1 {
+	if v, fresh := c.find(key(3*conversationsKept-1), nil); fresh || v.stream != 3*conversationsKept-1 {
 		t.Error("the last one was forgotten")
 	}
-	if _, fresh := c.find(key(5)); !fresh {
+	if _, fresh := c.find(key(5), nil); !fresh {
 		t.Error("an old one was not")
 	}
-	c.release(held)
+	c.release(&holder)
 	for i := range 2 * conversationsKept {
-		c.find(key(1<<20 + i))
+		c.find(key(1<<20+i), nil)
 	}
-	if _, fresh := c.find(key(0)); !fresh {
+	if _, fresh := c.find(key(0), nil); !fresh {
 		t.Error("the one that was held is kept for ever")
 	}
 }

@@ -12,9 +12,8 @@ type Zeek struct {
 // TCP_Endpoint, and the script base/protocols/conn), as run with -C: checksums
 // are taken for right.
 type zeek struct {
-	sides   [2]zeekSide
-	orig    Side // the originator, by Zeek's own guess
-	history []byte
+	sides [2]zeekSide
+	orig  Side // the originator, by Zeek's own guess
 
 	begun, over    bool // over: what comes now is of another record
 	partial        bool
@@ -23,7 +22,17 @@ type zeek struct {
 	removeAt       int64
 	firstSeen      [2]bool // by originator and responder
 	handshakeEnded bool
+	zeekHistory
+	zeekRest // what is above holds no pointer: see dormant.go
 }
+
+// zeekRest is what few flows have.
+type zeekRest struct {
+	long   []byte     // the history, where it is
+	blocks [2]spanSet // payload beyond a hole
+}
+
+func (r *zeekRest) empty() bool { return len(r.long)+len(r.blocks[0].s)+len(r.blocks[1].s) == 0 }
 
 // zeekState is what Zeek keeps of one endpoint; the order of names is its own.
 type zeekState uint8
@@ -82,7 +91,6 @@ type zeekSide struct {
 	letters          zeekLetters
 	delivered        Seq // relative: everything below was reassembled, or given up
 	trimmed          Seq // relative: everything below was acknowledged
-	blocks           spanSet
 }
 
 func (e *zeekSide) enter(s zeekState) {
@@ -136,7 +144,7 @@ func (z *zeek) take(s Side, x *Segment) {
 		if x.Flags&SYN != 0 {
 			rel++
 		}
-		z.sides[s].deliver(rel, rel.Add(x.Len))
+		z.deliver(s, rel, rel.Add(x.Len))
 	}
 }
 
@@ -152,7 +160,7 @@ func zeekLen(x *Segment) uint32 {
 // reset empties the record for its next use.
 func (z *zeek) reset() {
 	if z != nil {
-		*z = zeek{history: z.history[:0]}
+		*z = zeek{zeekRest: zeekRest{long: z.long[:0]}}
 	}
 }
 
@@ -174,7 +182,7 @@ func (z *zeek) begin(s Side, x *Segment) {
 func (z *zeek) flip() {
 	z.orig = z.orig.Peer()
 	z.partial = false
-	z.history = append(z.history, '^')
+	z.write('^')
 }
 
 // number sets the endpoint's numbers by its first segment, and again by a SYN
@@ -314,7 +322,7 @@ func (z *zeek) result() Zeek {
 		state = "RSTR"
 	case os == zeekReset && !rs.idle():
 		state = "RSTO"
-	case os == zeekReset && zeekGaveUp(z.history):
+	case os == zeekReset && zeekGaveUp(z.history()):
 		state = "RSTOS0"
 	case os == zeekReset:
 	case os == zeekClosed && rs == zeekClosed:
@@ -332,7 +340,7 @@ func (z *zeek) result() Zeek {
 	case os == zeekEstablished && rs == zeekEstablished:
 		state = "S1"
 	}
-	return Zeek{ConnState: state, History: z.history}
+	return Zeek{ConnState: state, History: z.history()}
 }
 
 // zeekGaveUp matches the script's pattern ^\^?S[^HAFGIQ]*R.*$.

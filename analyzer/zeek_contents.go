@@ -1,16 +1,17 @@
 package analyzer
 
 // deliver puts payload, by relative numbers, to what was reassembled.
-func (e *zeekSide) deliver(from, to Seq) {
+func (z *zeek) deliver(s Side, from, to Seq) {
+	e, blocks := &z.sides[s], &z.blocks[s]
 	if acked := e.ack - e.start; from.Less(acked) {
 		from = acked
 	}
 	switch {
 	case to.LessEq(from) || to.LessEq(e.delivered):
 	case e.delivered.Less(from):
-		e.blocks.add(from, to)
+		blocks.add(from, to)
 	default:
-		e.delivered = e.blocks.absorb(to)
+		e.delivered = blocks.absorb(to)
 	}
 }
 
@@ -33,10 +34,10 @@ func (z *zeek) trim(s Side, ack Seq) {
 			z.recordCount(s, zeekGap)
 		}
 		hole := ack
-		if b := e.blocks.s; len(b) > 0 && b[0].from.Less(ack) {
+		if b := z.blocks[s].s; len(b) > 0 && b[0].from.Less(ack) {
 			hole = b[0].from
 		}
-		e.delivered = e.blocks.absorb(hole)
+		e.delivered = z.blocks[s].absorb(hole)
 	}
 }
 

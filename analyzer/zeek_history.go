@@ -36,7 +36,33 @@ func (z *zeek) record(s Side, letter byte) {
 	if s != z.orig {
 		letter |= 0x20
 	}
-	z.history = append(z.history, letter)
+	z.write(letter)
+}
+
+// zeekHistory is a history that is not long.
+type zeekHistory struct {
+	short   [23]byte
+	letters uint8 // of short
+}
+
+// write adds a letter to the history.
+func (z *zeek) write(letter byte) {
+	switch n := int(z.letters); {
+	case n < len(z.short):
+		z.short[n] = letter
+		z.letters++
+	case len(z.long) == 0:
+		z.long = append(append(z.long, z.short[:]...), letter)
+	default:
+		z.long = append(z.long, letter)
+	}
+}
+
+func (z *zeek) history() []byte {
+	if len(z.long) > 0 {
+		return z.long
+	}
+	return z.short[:z.letters]
 }
 
 // once adds the letter of a kind unless its side has it already.

@@ -299,7 +299,7 @@ func earliest(a, b int64) int64 {
 }
 
 // Links implements Source: the parts number their links together.
-func (m *Merge) Links() []analyzer.Link { return m.links.list }
+func (m *Merge) Links() []analyzer.Link { return m.links.links() }
 
 // Position implements Source.
 func (m *Merge) Position() (n int64) {

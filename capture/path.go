@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -75,7 +76,8 @@ func (f *frame) push(h hop) Reason {
 // first deliver something, and the paths of VLANs and tunnels among them.
 type linkTable struct {
 	list    []analyzer.Link
-	paths   []uint32 // Segment.Path of each link
+	shown   atomic.Pointer[[]analyzer.Link] // list, for any goroutine
+	paths   []uint32                        // Segment.Path of each link
 	numbers map[path]uint32
 	byHops  map[[maxHops]hop]uint32 // number of a VLAN and tunnel path, from 1
 	names   []string                // of interfaces
@@ -98,6 +100,14 @@ func (t *linkTable) number(p *path) (link, path uint32) {
 		t.last, t.lastNum = *p, n
 	}
 	return t.lastNum, t.paths[t.lastNum]
+}
+
+// links returns the links so far; callable from any goroutine.
+func (t *linkTable) links() []analyzer.Link {
+	if list := t.shown.Load(); list != nil {
+		return *list
+	}
+	return nil
 }
 
 func (t *linkTable) add(p *path) uint32 {
@@ -130,6 +140,8 @@ func (t *linkTable) add(p *path) uint32 {
 	n := uint32(len(t.list))
 	t.numbers[*p] = n
 	t.list = append(t.list, l)
+	shown := t.list
+	t.shown.Store(&shown)
 	t.paths = append(t.paths, number)
 	return n
 }

@@ -68,7 +68,8 @@ type Source interface {
 	// of its IP fragments, up to 1024 packets after it.
 	Stats() *Stats
 	// Links returns the links met so far; Segment.Link is an index into it.
-	// The slice only ever grows and its elements never change.
+	// The slice only ever grows and its elements never change. Callable from
+	// any goroutine.
 	Links() []analyzer.Link
 	// Position is the number of bytes read from the input so far, before any
 	// decompression; callable from any goroutine, for a progress display.
@@ -225,7 +226,7 @@ type stream struct {
 }
 
 func (s *stream) Stats() *Stats          { return &s.stats }
-func (s *stream) Links() []analyzer.Link { return s.d.links.list }
+func (s *stream) Links() []analyzer.Link { return s.d.links.links() }
 func (s *stream) Size() int64            { return s.size }
 
 func (s *stream) Position() int64 {

@@ -65,7 +65,22 @@ func (r *ndjsonRenderer) Flow(f *analyzer.Flow) error {
 	if r.err != nil {
 		return r.err
 	}
-	r.buf = append(appendFlow(r.buf, f, r.o.origin(f)), '\n')
+	r.buf = r.Append(r.buf, f)
+	r.err = r.flush()
+	return r.err
+}
+
+// Append implements Encoder.
+func (r *ndjsonRenderer) Append(b []byte, f *analyzer.Flow) []byte {
+	return append(appendFlow(b, f, r.o.origin(f)), '\n')
+}
+
+// Put implements Encoder.
+func (r *ndjsonRenderer) Put(_ int, b []byte) error {
+	if r.err != nil {
+		return r.err
+	}
+	r.buf = append(r.buf, b...)
 	r.err = r.flush()
 	return r.err
 }
@@ -104,15 +119,25 @@ func newJSON(w io.Writer, m *Meta, o Options) Renderer {
 }
 
 func (r *jsonRenderer) Flow(f *analyzer.Flow) error {
+	r.buf = r.Append(r.buf[:0], f)
+	return r.Put(f.Number, r.buf)
+}
+
+// Append implements Encoder.
+func (r *jsonRenderer) Append(b []byte, f *analyzer.Flow) []byte {
+	return appendFlow(b, f, r.o.origin(f))
+}
+
+// Put implements Encoder.
+func (r *jsonRenderer) Put(number int, b []byte) error {
 	if r.err != nil {
 		return r.err
 	}
-	r.buf = appendFlow(r.buf[:0], f, r.o.origin(f))
-	if f.Number != r.next {
-		return r.spool.put(f.Number, r.buf)
+	if number != r.next {
+		return r.spool.put(number, b)
 	}
 	r.next++
-	if err := r.write(r.buf); err != nil {
+	if err := r.write(b); err != nil {
 		return err
 	}
 	return r.drain()

@@ -28,6 +28,16 @@ type Renderer interface {
 	Close(s *Summary) error
 }
 
+// Encoder is a Renderer whose work on a flow can be done beside that on others.
+type Encoder interface {
+	Renderer
+	// Append appends what is written of a flow. It may run on several
+	// goroutines at once.
+	Append(b []byte, f *analyzer.Flow) []byte
+	// Put takes that of the flow of a number, in place of Flow.
+	Put(number int, b []byte) error
+}
+
 // Skipper is a Renderer that puts flows in order and so wants to know which
 // numbers it need not wait for.
 type Skipper interface {
@@ -74,7 +84,8 @@ type Options struct {
 	// order of their numbers; empty for a single one.
 	Captures []string
 
-	// Origin says where a flow was seen; nil: nobody knows.
+	// Origin says where a flow was seen; nil: nobody knows. It may be asked on
+	// several goroutines at once.
 	Origin func(*analyzer.Flow) Origin
 }
 

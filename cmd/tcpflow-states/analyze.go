@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -206,14 +207,40 @@ type follower interface {
 }
 
 // follower returns what follows the flows of a source: all cores, where there
-// is much to do, and nobody waits for a flow as soon as it ends. Streams that
-// other tools number are numbered one after the other.
+// is much to do, and nobody waits for a flow as soon as it ends.
 func (a *analysis) follower(src capture.Source) follower {
-	const much = 1 << 20 // octets
-	if src.Size() < much || a.o.format.Peers {
+	if src.Size() < much {
 		return a.tracker(src)
 	}
-	return analyzer.NewShards(a.config(src), 0)
+	s := analyzer.NewShards(a.config(src), 0)
+	if e, ok := a.renderer.(report.Encoder); ok {
+		s.Render(a.encoding(e))
+	}
+	return s
+}
+
+// much is from where on the work is for all cores, octets of a capture.
+const much = 1 << 20
+
+// encoding returns what encodes a flow, on any goroutine, and what takes it then.
+func (a *analysis) encoding(e report.Encoder) (func([]byte, *analyzer.Flow) []byte, func(*analyzer.Flow, []byte)) {
+	shown := sync.Pool{New: func() any { return new(analyzer.Flow) }}
+	encode := func(b []byte, f *analyzer.Flow) []byte {
+		if !a.o.wants(f) {
+			return b
+		}
+		room := shown.Get().(*analyzer.Flow)
+		if f = a.o.withFindings(f, room); f != nil {
+			b = e.Append(b, f)
+		}
+		shown.Put(room)
+		return b
+	}
+	return encode, func(f *analyzer.Flow, text []byte) {
+		if f = a.count(f); f != nil {
+			a.err = e.Put(f.Number, text)
+		}
+	}
 }
 
 // tracker returns a Tracker for the flows of a source.
@@ -279,17 +306,25 @@ func (a *analysis) remark(s *capture.Stats, spent time.Duration) {
 
 // flow takes a flow that has ended.
 func (a *analysis) flow(f *analyzer.Flow) {
+	if f = a.count(f); f != nil {
+		a.err = a.renderer.Flow(f)
+	}
+}
+
+// count adds a flow to the totals, and returns it as it is to be shown; nil when
+// it is not.
+func (a *analysis) count(f *analyzer.Flow) *analyzer.Flow {
 	if a.err != nil {
-		return
+		return nil
 	}
 	if f = a.choose(f); f == nil {
-		return
+		return nil
 	}
 	a.tally.Add(f)
 	for i := range f.Findings {
 		a.judge(&f.Findings[i])
 	}
-	a.err = a.renderer.Flow(f)
+	return f
 }
 
 // judge takes a finding that is shown: does --fail-on name it?
@@ -313,24 +348,11 @@ func (a *analysis) across() {
 // choose returns the flow as the filters leave it, nil when they do not. What
 // flows add up to does not depend on the filters on findings.
 func (a *analysis) choose(f *analyzer.Flow) *analyzer.Flow {
-	o := &a.o.filterOptions
-	wanted := o.wants(f)
-	if wanted {
+	if a.o.wants(f) {
 		a.rollup.Add(f)
-	}
-	if wanted && o.onFindings() {
-		kept := a.shown.Findings[:0]
-		for i := range f.Findings {
-			if o.wantsFinding(&f.Findings[i]) {
-				kept = append(kept, f.Findings[i])
-			}
+		if chosen := a.o.withFindings(f, &a.shown); chosen != nil {
+			return chosen
 		}
-		a.shown = *f
-		a.shown.Findings = kept
-		f, wanted = &a.shown, len(kept) > 0
-	}
-	if wanted {
-		return f
 	}
 	a.tally.Pass()
 	if s, ok := a.renderer.(report.Skipper); ok {

@@ -370,6 +370,26 @@ func (o *filterOptions) wantsFinding(f *analyzer.Finding) bool {
 	return f.Severity >= o.minSeverity && (o.findings == nil || slices.Contains(o.findings, f.Detector.Name))
 }
 
+// withFindings returns a flow with those of its findings that are chosen, nil
+// when the filters choose among them and there is none. Where it is another one
+// than f, it is made of room, whose list is used again.
+func (o *filterOptions) withFindings(f, room *analyzer.Flow) *analyzer.Flow {
+	if !o.onFindings() {
+		return f
+	}
+	kept := room.Findings[:0]
+	for i := range f.Findings {
+		if o.wantsFinding(&f.Findings[i]) {
+			kept = append(kept, f.Findings[i])
+		}
+	}
+	*room = *f
+	if room.Findings = kept; len(kept) == 0 {
+		return nil
+	}
+	return room
+}
+
 // failOptions say which findings make the exit code 1.
 type failOptions struct {
 	names    []string
