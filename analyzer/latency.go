@@ -10,8 +10,14 @@ import (
 type Latency struct {
 	N        int
 	Min, Max int64 // ns, exact
-	buckets  []bucket
+	// latest are the buckets of the last few values, as they came. They are
+	// counted when there are many: by then it is worth to fetch what is known.
+	latest  []uint16
+	buckets []bucket
 }
+
+// maxLatest is how many values wait to be counted.
+const maxLatest = 64
 
 type bucket struct {
 	index uint16
@@ -50,16 +56,26 @@ func (l *Latency) add(v int64) {
 	}
 	l.Max = max(l.Max, v)
 	l.N++
-	index := bucketOf(v)
-	i := l.find(index)
-	if i == len(l.buckets) || l.buckets[i].index != index {
-		l.buckets = slices.Insert(l.buckets, i, bucket{index: index})
+	if len(l.latest) == maxLatest {
+		l.count()
 	}
-	l.buckets[i].n++
+	l.latest = append(l.latest, bucketOf(v))
+}
+
+// count puts the latest values into their buckets.
+func (l *Latency) count() {
+	for _, index := range l.latest {
+		i := l.find(index)
+		if i == len(l.buckets) || l.buckets[i].index != index {
+			l.buckets = slices.Insert(l.buckets, i, bucket{index: index})
+		}
+		l.buckets[i].n++
+	}
+	l.latest = l.latest[:0]
 }
 
 // find returns where a bucket is, or belongs. No processor foretells which half
-// it is in, so the loop has no branch on that: each flow comes by four times.
+// it is in, so the loop has no branch on that.
 func (l *Latency) find(index uint16) (at int) {
 	for n := len(l.buckets); n > 0; {
 		half := int(uint(n+1) / 2)
@@ -75,6 +91,7 @@ func (l *Latency) Quantile(q float64) int64 {
 	if l.N == 0 {
 		return 0
 	}
+	l.count()
 	rank := min(int(q*float64(l.N)), l.N-1)
 	for _, b := range l.buckets {
 		if rank -= int(b.n); rank < 0 {

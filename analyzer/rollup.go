@@ -23,13 +23,12 @@ func NewRollup(detectors []*Detector) *Rollup {
 	r := &Rollup{}
 	for i := range r.scopes {
 		c := &r.scopes[i]
-		c.groups.limit, c.groups.leave = maxGroups, c.leave
+		c.groups = newGroups(maxGroups, c.leave)
 	}
 	for _, d := range detectors {
 		if d.Across != nil {
 			r.detectors = append(r.detectors, d)
-			c := &r.scopes[d.Across.By]
-			c.detectors = append(c.detectors, d)
+			r.scopes[d.Across.By].watch(d)
 		}
 	}
 	return r
@@ -39,22 +38,23 @@ func NewRollup(detectors []*Detector) *Rollup {
 func (r *Rollup) Add(f *Flow) {
 	c, v := f.Client, f.Server()
 	group := Group{To: f.Key.Addr[v], Port: f.Key.Port[v]}
-	r.scopes[ByListener].roll(group, f, v)
+	r.scopes[ByListener].roll(&group, f, v)
 	group.From = f.Key.Addr[c]
-	r.scopes[ByPair].roll(group, f, c)
+	r.scopes[ByPair].roll(&group, f, c)
 	for s := range Side(2) {
-		r.scopes[ByHost].add(Group{From: f.Key.Addr[s]}, nil, f, s)
+		r.scopes[ByHost].add(&Group{From: f.Key.Addr[s]}, -1, f, s)
 	}
 }
 
 // roll counts a flow in a group of which everything is added up.
-func (c *scope) roll(g Group, f *Flow, s Side) {
-	r := c.record(g)
-	if r.roll == nil {
-		r.roll = &Roll{Group: g}
+func (c *scope) roll(g *Group, f *Flow, s Side) {
+	id := c.id(g)
+	r := c.rolls.at(id)
+	if r.Connections == 0 {
+		r.Group = *g
 	}
-	r.roll.add(f)
-	c.add(g, r, f, s)
+	r.add(f)
+	c.add(g, id, f, s)
 }
 
 // Findings returns what is known across flows so far: in the order of the
@@ -64,7 +64,9 @@ func (r *Rollup) Findings() []Finding {
 	for i := range r.scopes {
 		c := &r.scopes[i]
 		all = append(all, c.found...)
-		c.groups.each(func(g Group, r *record) { all = c.findings(all, g, r) })
+		for id := range c.groups.keys {
+			all = c.findings(all, id)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(r.detectors, a.Detector), slices.Index(r.detectors, b.Detector)),
@@ -86,7 +88,9 @@ func (r *Rollup) Pairs() (list []*Roll, dropped uint64) {
 
 // byTrouble returns the rolls, and how many groups had to make room.
 func (c *scope) byTrouble() (list []*Roll, dropped uint64) {
-	c.groups.each(func(_ Group, r *record) { list = append(list, r.roll) })
+	for id := range c.rolls.n {
+		list = append(list, c.rolls.at(id))
+	}
 	slices.SortFunc(list, func(a, b *Roll) int {
 		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(b.Resets[0]+b.Resets[1], a.Resets[0]+a.Resets[1]),
 			cmp.Compare(b.Connections, a.Connections),
@@ -99,12 +103,12 @@ func (c *scope) byTrouble() (list []*Roll, dropped uint64) {
 // two are client and server.
 type Roll struct {
 	Group
-	Connections int
-	Handshakes  [len(handshakeNames)]int // by HandshakeResult
-	States      [2][NumStates]int        // at the end, by side
-	Stuck       []Stuck                  // of these, stuck: a Stuck finding says so
-	Resets      [2]int                   // connections that the side ended with RST
-	TimeWait    [2]int                   // connections for which the side held TIME_WAIT
+	Connections uint32
+	Handshakes  [len(handshakeNames)]uint32 // by HandshakeResult
+	States      [2][NumStates]uint32        // at the end, by side
+	Resets      [2]uint32                   // connections that the side ended with RST
+	TimeWait    [2]uint32                   // connections for which the side held TIME_WAIT
+	Stuck       []Stuck                     // of States, stuck: a Stuck finding says so
 
 	// The handshake's round trip: from the tap to the server and back, and to
 	// the client and back.
@@ -127,7 +131,7 @@ func (r *Roll) trouble() (n int) {
 		n += stuck * r.Stuck[i].N
 	}
 	for _, h := range [...]HandshakeResult{HandshakeUnanswered, HandshakeHalfOpen, HandshakeRefused, HandshakeAborted, HandshakeRejectedICMP} {
-		n += r.Handshakes[h]
+		n += int(r.Handshakes[h])
 	}
 	return n
 }

@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -38,21 +37,50 @@ func TestLatencyQuantiles(t *testing.T) {
 	}
 }
 
-// A bounded map never holds more than its limit, and keeps what is asked for.
-func TestBounded(t *testing.T) {
+// Groups are never more than the limit, and those that are asked for stay.
+func TestGroups(t *testing.T) {
 	var left []int
-	b := bounded[int, string]{limit: 4, leave: func(k int, _ string) { left = append(left, k) }}
-	b.put(0, "kept")
-	for k := 1; k < 100; k++ {
-		if b.get(0) != "kept" {
-			t.Fatalf("0 was dropped at %d", k)
+	gs := newGroups(4, func(id int) { left = append(left, id) })
+	id := func(port uint16) int { return gs.id(&Group{Port: port}) }
+	for port := range uint16(100) {
+		if port > 0 && id(0) != 0 {
+			t.Fatalf("0 was dropped at %d", port)
 		}
-		b.put(k, fmt.Sprint(k))
+		id(port)
 	}
-	n := 0
-	b.each(func(k int, v string) { n++ })
-	if n != 4 || len(b.at) != 4 || b.gone != 96 || len(left) != 96 || b.get(99) != "99" || b.get(1) != "" {
-		t.Errorf("holds %d and %d, dropped %d: %v", n, len(b.at), b.gone, left)
+	if len(gs.keys) != 4 || gs.gone != 96 || len(left) != 96 || slices.Contains(left, 0) {
+		t.Errorf("holds %d, dropped %d: %v", len(gs.keys), gs.gone, left)
+	}
+	if n := id(99); gs.keys[n].Port != 99 || gs.gone != 96 {
+		t.Errorf("99 is not there")
+	}
+}
+
+// Each group keeps its number while others come and go.
+func TestGroupsAreTheSame(t *testing.T) {
+	const limit = 500
+	gs := newGroups(limit, func(int) {})
+	rng := rand.New(rand.NewPCG(1, 2))
+	number := map[Group]int{}
+	for range 100 * limit {
+		g := Group{From: AddrFrom4([4]byte{10, 0, byte(rng.Uint32N(3)), byte(rng.Uint32N(256))}), Port: uint16(rng.Uint32N(2))}
+		gone := gs.gone
+		old, was := number[g]
+		id := gs.id(&g)
+		switch {
+		case was && old != id:
+			t.Fatalf("%v was %d, is %d", g, old, id)
+		case !was:
+			for other, n := range number {
+				if n == id {
+					delete(number, other)
+				}
+			}
+			number[g] = id
+		}
+		if was && gone != gs.gone || len(number) != len(gs.keys) || gs.keys[id] != g {
+			t.Fatalf("%v: %d known, %d held, number %d is %v", g, len(number), len(gs.keys), id, gs.keys[id])
+		}
 	}
 }
 
@@ -92,7 +120,7 @@ func TestRollup(t *testing.T) {
 		t.Errorf("next: %s", got)
 	}
 	list, gone := r.Listeners()
-	if len(list) < 1 || list[0].Connections != 29 || list[0].Handshakes[HandshakeEstablished] != 29 || list[0].TimeWait != [2]int{29, 0} || gone != 0 {
+	if len(list) < 1 || list[0].Connections != 29 || list[0].Handshakes[HandshakeEstablished] != 29 || list[0].TimeWait != [2]uint32{29, 0} || gone != 0 {
 		t.Errorf("listeners: %+v", list[0])
 	}
 	if l := &list[0].ServerHalf; l.N != 29 || l.Min != 1e6 || l.Max != 1e6 {
