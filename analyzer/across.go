@@ -111,9 +111,9 @@ type scope struct {
 	detectors []*Detector // that look at groups of this kind
 	across    []*Across   // of these, each once
 	groups    groups
-	rolls     slab[Roll] // by group; of listeners and pairs
-	tallies   []Tally    // by group, one for each Across; nil where it wanted no flow yet
-	found     []Finding  // of groups that had to make room
+	rolls     slab[rolling] // by group; of listeners and pairs
+	tallies   []Tally       // by group, one for each Across; nil where it wanted no flow yet
+	found     []Finding     // of groups that had to make room
 }
 
 // watch makes a detector look at groups of this kind.
@@ -182,7 +182,7 @@ func (c *scope) leave(id int) {
 	}
 	clear(c.talliesOf(id))
 	if id < c.rolls.n {
-		*c.rolls.at(id) = Roll{}
+		*c.rolls.at(id) = rolling{}
 	}
 }
 

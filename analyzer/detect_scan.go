@@ -91,9 +91,10 @@ type target struct {
 const maxTargets = 1024
 
 type scanTally struct {
-	targets []tries // by target
-	last    int     // the one that was tried last
-	left    int     // attempts at further targets
+	targets []tries  // by target
+	last    int      // the one that was tried last
+	left    int      // attempts at further targets
+	first   [1]tries // where targets begin: many a client has one only
 }
 
 // tries are the attempts at one target.
@@ -125,7 +126,6 @@ func (t *scanTally) Add(f *Flow, s Side) {
 }
 
 // at returns the attempts at a target; nil where there is no room for another.
-// Many a client has one target.
 func (t *scanTally) at(x target) *tries {
 	if t.last < len(t.targets) && t.targets[t.last].target == x {
 		return &t.targets[t.last]
@@ -134,6 +134,9 @@ func (t *scanTally) at(x target) *tries {
 	if i == len(t.targets) || t.targets[i].target != x {
 		if len(t.targets) == maxTargets {
 			return nil
+		}
+		if t.targets == nil {
+			t.targets = t.first[:0]
 		}
 		t.targets = slices.Insert(t.targets, i, tries{target: x})
 	}

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -10,14 +11,8 @@ import (
 type Latency struct {
 	N        int
 	Min, Max int64 // ns, exact
-	// latest are the buckets of the last few values, as they came. They are
-	// counted when there are many: by then it is worth to fetch what is known.
-	latest  []uint16
-	buckets []bucket
+	buckets  []bucket
 }
-
-// maxLatest is how many values wait to be counted.
-const maxLatest = 64
 
 type bucket struct {
 	index uint16
@@ -26,6 +21,9 @@ type bucket struct {
 
 // latencyBits is how many bits of a value below its highest count.
 const latencyBits = 5
+
+// noBucket is that of a time that is not known.
+const noBucket = math.MaxUint16
 
 // bucketOf numbers the bucket of v: its highest bit and the next latencyBits.
 func bucketOf(v int64) uint16 {
@@ -46,32 +44,17 @@ func middleOf(index uint16) int64 {
 	return low + 1<<shift/2
 }
 
-// add counts a time, ns; a negative one is not known.
-func (l *Latency) add(v int64) {
-	if v < 0 {
+// count counts a time by its bucket; Min and Max are the caller's to keep.
+func (l *Latency) count(index uint16) {
+	if index == noBucket {
 		return
 	}
-	if l.N == 0 || v < l.Min {
-		l.Min = v
-	}
-	l.Max = max(l.Max, v)
 	l.N++
-	if len(l.latest) == maxLatest {
-		l.count()
+	i := l.find(index)
+	if i == len(l.buckets) || l.buckets[i].index != index {
+		l.buckets = slices.Insert(l.buckets, i, bucket{index: index})
 	}
-	l.latest = append(l.latest, bucketOf(v))
-}
-
-// count puts the latest values into their buckets.
-func (l *Latency) count() {
-	for _, index := range l.latest {
-		i := l.find(index)
-		if i == len(l.buckets) || l.buckets[i].index != index {
-			l.buckets = slices.Insert(l.buckets, i, bucket{index: index})
-		}
-		l.buckets[i].n++
-	}
-	l.latest = l.latest[:0]
+	l.buckets[i].n++
 }
 
 // find returns where a bucket is, or belongs. No processor foretells which half
@@ -91,7 +74,6 @@ func (l *Latency) Quantile(q float64) int64 {
 	if l.N == 0 {
 		return 0
 	}
-	l.count()
 	rank := min(int(q*float64(l.N)), l.N-1)
 	for _, b := range l.buckets {
 		if rank -= int(b.n); rank < 0 {

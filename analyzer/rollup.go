@@ -49,11 +49,7 @@ func (r *Rollup) Add(f *Flow) {
 // roll counts a flow in a group of which everything is added up.
 func (c *scope) roll(g *Group, f *Flow, s Side) {
 	id := c.id(g)
-	r := c.rolls.at(id)
-	if r.Connections == 0 {
-		r.Group = *g
-	}
-	r.add(f)
+	c.rolls.at(id).add(f)
 	c.add(g, id, f, s)
 }
 
@@ -89,7 +85,9 @@ func (r *Rollup) Pairs() (list []*Roll, dropped uint64) {
 // byTrouble returns the rolls, and how many groups had to make room.
 func (c *scope) byTrouble() (list []*Roll, dropped uint64) {
 	for id := range c.rolls.n {
-		list = append(list, c.rolls.at(id))
+		r := c.rolls.at(id).counted()
+		r.Group = c.groups.keys[id]
+		list = append(list, r)
 	}
 	slices.SortFunc(list, func(a, b *Roll) int {
 		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(b.Resets[0]+b.Resets[1], a.Resets[0]+a.Resets[1]),
@@ -136,25 +134,16 @@ func (r *Roll) trouble() (n int) {
 	return n
 }
 
-func (r *Roll) add(f *Flow) {
+// count counts what a brief says.
+func (r *Roll) count(b brief) {
 	r.Connections++
-	r.Handshakes[f.Handshake.Result]++
-	if f.Handshake.Result == HandshakeEstablished {
-		r.ServerHalf.add(f.Handshake.RTTServer)
-		r.ClientHalf.add(f.Handshake.RTTClient)
-	}
-	for i, s := range [...]Side{f.Client, f.Server()} {
-		st := f.Sides[s].State
-		r.States[i][st]++
-		if f.reached(s, TimeWait) {
-			r.TimeWait[i]++
-		}
-		if f.aborted(s) {
-			r.Resets[i]++
-		}
-		if st != Closed && f.stuck(s) {
-			r.stick(i == 1, st, f.Number, f.InState(s))
-		}
+	r.Handshakes[b.handshake]++
+	r.ServerHalf.count(b.halves[0])
+	r.ClientHalf.count(b.halves[1])
+	for i := range b.states {
+		r.States[i][b.states[i]]++
+		r.Resets[i] += uint32(b.ends >> i & 1)
+		r.TimeWait[i] += uint32(b.ends >> (2 + i) & 1)
 	}
 }
 
@@ -169,14 +158,4 @@ func (r *Roll) stick(server bool, st State, flow int, lasted int64) {
 	if k.N++; lasted > k.For {
 		k.Flow, k.For = flow, lasted
 	}
-}
-
-// stuck reports whether a finding says that the side is stuck in its state.
-func (f *Flow) stuck(s Side) bool {
-	for i := range f.Findings {
-		if n := &f.Findings[i]; n.Side == s && n.Detector.Stuck && !n.Pending {
-			return true
-		}
-	}
-	return false
 }
