@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -133,26 +134,40 @@ func (c *scope) id(g *Group) int {
 	return id
 }
 
+// ask returns the number of a group that had this one, or -1, before others
+// were asked for.
+func (c *scope) ask(g *Group, id int) int {
+	if id < 0 || c.groups.keys[id] != *g {
+		return c.id(g)
+	}
+	c.groups.used[id] = true
+	return id
+}
+
 // talliesOf returns those of a group.
 func (c *scope) talliesOf(id int) []Tally {
 	return c.tallies[id*len(c.across):][:len(c.across)]
 }
 
-// add counts a flow, as seen from side s, for whoever wants it. A group that
-// has no number yet, -1, gets one with the first that does.
-func (c *scope) add(g *Group, id int, f *Flow, s Side) {
+// wants says who wants a flow, as seen from side s: 1<<i for the i-th Across.
+func (c *scope) wants(f *Flow, s Side) (who uint64) {
 	for i, a := range c.across {
-		if !a.Wants(f, s) {
-			continue
+		if a.Wants(f, s) {
+			who |= 1 << i
 		}
-		if id < 0 {
-			id = c.id(g)
+	}
+	return who
+}
+
+// add counts a flow of a group, as seen from side s, for those who want it.
+func (c *scope) add(id int, who uint64, f *Flow, s Side) {
+	tallies := c.talliesOf(id)
+	for ; who != 0; who &= who - 1 {
+		i := bits.TrailingZeros64(who)
+		if tallies[i] == nil {
+			tallies[i] = c.across[i].New()
 		}
-		t := &c.talliesOf(id)[i]
-		if *t == nil {
-			*t = a.New()
-		}
-		(*t).Add(f, s)
+		tallies[i].Add(f, s)
 	}
 }
 

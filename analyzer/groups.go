@@ -61,6 +61,12 @@ func (gs *groups) find(g *Group, tag uint32) uint32 {
 	return i
 }
 
+// known returns the number of a group, -1 for none. It does not count as asking
+// for it.
+func (gs *groups) known(g *Group) int {
+	return int(gs.index[gs.find(g, gs.hash(g))].n) - 1
+}
+
 // id returns the number of a group, which counts as asking for it. A new group
 // gets one, and what is kept under it must be empty.
 func (gs *groups) id(g *Group) int {

@@ -22,37 +22,53 @@ type brief struct {
 	halves    [2]uint16 // the bucket of each; noBucket: not known
 }
 
-// add counts a flow.
-func (r *rolling) add(f *Flow) {
-	if r.briefs == nil {
-		r.low = [2]int64{math.MaxInt64, math.MaxInt64}
-	}
+// brief returns that of a flow.
+func (f *Flow) brief() brief {
 	b := brief{handshake: f.Handshake.Result, halves: [2]uint16{noBucket, noBucket}}
 	if b.handshake == HandshakeEstablished {
-		for i, v := range [2]int64{f.Handshake.RTTServer, f.Handshake.RTTClient} {
+		for i, v := range f.halves() {
 			if v >= 0 {
-				r.low[i], r.high[i] = min(r.low[i], v), max(r.high[i], v)
 				b.halves[i] = bucketOf(v)
 			}
 		}
 	}
 	for i, s := range [2]Side{f.Client, f.Server()} {
-		st := f.Sides[s].State
-		b.states[i] = st
+		b.states[i] = f.Sides[s].State
 		if f.reached(s, TimeWait) {
 			b.ends |= 4 << i
 		}
-		if st == Closed && f.aborted(s) {
+		if f.aborted(s) {
 			b.ends |= 1 << i
 		}
-		if st != Closed && f.stuck(s) {
-			r.counted().stick(i == 1, st, f.Number, f.InState(s))
+	}
+	return b
+}
+
+// halves returns both halves of the handshake's round trip.
+func (f *Flow) halves() [2]int64 { return [2]int64{f.Handshake.RTTServer, f.Handshake.RTTClient} }
+
+// add counts a flow by its brief.
+func (r *rolling) add(f *Flow, b brief) {
+	if r.briefs == nil {
+		r.low = [2]int64{math.MaxInt64, math.MaxInt64}
+	}
+	for i, v := range f.halves() {
+		if b.halves[i] != noBucket {
+			r.low[i], r.high[i] = min(r.low[i], v), max(r.high[i], v)
 		}
 	}
 	if len(r.briefs) == maxBriefs {
 		r.counted()
 	}
 	r.briefs = append(r.briefs, b)
+	if len(f.Findings) == 0 {
+		return
+	}
+	for i, s := range [2]Side{f.Client, f.Server()} {
+		if st := b.states[i]; st != Closed && f.stuck(s) {
+			r.counted().stick(i == 1, st, f.Number, f.InState(s))
+		}
+	}
 }
 
 // counted returns the Roll of all flows so far.

@@ -35,22 +35,29 @@ func NewRollup(detectors []*Detector) *Rollup {
 }
 
 // Add counts a flow that has ended (Config.OnFlow). It keeps nothing of f.
+//
+// Most of what is known of its groups has not been used for long. All of them
+// are looked up first, so that the processor fetches one while it waits for
+// the other.
 func (r *Rollup) Add(f *Flow) {
 	c, v := f.Client, f.Server()
-	group := Group{To: f.Key.Addr[v], Port: f.Key.Port[v]}
-	r.scopes[ByListener].roll(&group, f, v)
-	group.From = f.Key.Addr[c]
-	r.scopes[ByPair].roll(&group, f, c)
-	for s := range Side(2) {
-		r.scopes[ByHost].add(&Group{From: f.Key.Addr[s]}, -1, f, s)
-	}
-}
+	listeners, pairs, hosts := &r.scopes[ByListener], &r.scopes[ByPair], &r.scopes[ByHost]
+	pair := Group{From: f.Key.Addr[c], To: f.Key.Addr[v], Port: f.Key.Port[v]}
+	listener := Group{To: pair.To, Port: pair.Port}
+	host := [2]Group{{From: f.Key.Addr[0]}, {From: f.Key.Addr[1]}}
+	h := [2]int{hosts.groups.known(&host[0]), hosts.groups.known(&host[1])}
+	p, l := pairs.id(&pair), listeners.id(&listener)
 
-// roll counts a flow in a group of which everything is added up.
-func (c *scope) roll(g *Group, f *Flow, s Side) {
-	id := c.id(g)
-	c.rolls.at(id).add(f)
-	c.add(g, id, f, s)
+	b := f.brief()
+	pairs.rolls.at(p).add(f, b)
+	listeners.rolls.at(l).add(f, b)
+	for s := range Side(2) {
+		if who := hosts.wants(f, s); who != 0 {
+			hosts.add(hosts.ask(&host[s], h[s]), who, f, s)
+		}
+	}
+	pairs.add(p, pairs.wants(f, c), f, c)
+	listeners.add(l, listeners.wants(f, v), f, v)
 }
 
 // Findings returns what is known across flows so far: in the order of the
