@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -115,6 +114,7 @@ type scope struct {
 	rolls     slab[rolling] // by group; of listeners and pairs
 	tallies   []Tally       // by group, one for each Across; nil where it wanted no flow yet
 	found     []Finding     // of groups that had to make room
+	who       []int         // kept for its memory
 }
 
 // watch makes a detector look at groups of this kind.
@@ -149,21 +149,23 @@ func (c *scope) talliesOf(id int) []Tally {
 	return c.tallies[id*len(c.across):][:len(c.across)]
 }
 
-// wants says who wants a flow, as seen from side s: 1<<i for the i-th Across.
-func (c *scope) wants(f *Flow, s Side) (who uint64) {
+// wants says who wants a flow, as seen from side s: their numbers, valid until
+// the next call.
+func (c *scope) wants(f *Flow, s Side) (who []int) {
+	who = c.who[:0]
 	for i, a := range c.across {
 		if a.Wants(f, s) {
-			who |= 1 << i
+			who = append(who, i)
 		}
 	}
+	c.who = who
 	return who
 }
 
 // add counts a flow of a group, as seen from side s, for those who want it.
-func (c *scope) add(id int, who uint64, f *Flow, s Side) {
+func (c *scope) add(id int, who []int, f *Flow, s Side) {
 	tallies := c.talliesOf(id)
-	for ; who != 0; who &= who - 1 {
-		i := bits.TrailingZeros64(who)
+	for _, i := range who {
 		if tallies[i] == nil {
 			tallies[i] = c.across[i].New()
 		}

@@ -52,7 +52,7 @@ func (r *Rollup) Add(f *Flow) {
 	pairs.rolls.at(p).add(f, b)
 	listeners.rolls.at(l).add(f, b)
 	for s := range Side(2) {
-		if who := hosts.wants(f, s); who != 0 {
+		if who := hosts.wants(f, s); len(who) > 0 {
 			hosts.add(hosts.ask(&host[s], h[s]), who, f, s)
 		}
 	}
