@@ -21,7 +21,7 @@ func TestStormOfMany(t *testing.T) {
 	for round := range 4 {
 		tally := &stormTally{by: CloseByFIN}
 		for _, e := range all {
-			if tally.keeps(e.flow) {
+			if tally.keeps(e.number()) {
 				tally.keep(e)
 			}
 		}
