@@ -61,7 +61,8 @@ const (
 	numScopes
 )
 
-// Across is the part of a Detector that looks across flows.
+// Across is the part of a Detector that looks across flows. Detectors that have
+// one and the same Across share its tallies: each is asked for what it finds.
 type Across struct {
 	By Scope
 	// Wants says whether a flow that has ended counts in its group, as seen
@@ -108,51 +109,78 @@ const maxGroups = 1 << 14
 // scope is all groups of one kind.
 type scope struct {
 	detectors []*Detector // that look at groups of this kind
-	groups    bounded[Group, *record]
-	found     []Finding // of groups that had to make room
+	across    []*Across   // of these, each once
+	groups    groups
+	rolls     slab[rolling] // by group; of listeners and pairs
+	tallies   []Tally       // by group, one for each Across; nil where it wanted no flow yet
+	found     []Finding     // of groups that had to make room
+	who       []int         // kept for its memory
 }
 
-// record is what is kept of one group.
-type record struct {
-	roll    *Roll   // of a listener or pair
-	tallies []Tally // by detector; nil where it wanted no flow yet
-}
-
-// record returns that of a group.
-func (c *scope) record(g Group) *record {
-	if r := c.groups.get(g); r != nil {
-		return r
+// watch makes a detector look at groups of this kind.
+func (c *scope) watch(d *Detector) {
+	c.detectors = append(c.detectors, d)
+	if !slices.Contains(c.across, d.Across) {
+		c.across = append(c.across, d.Across)
 	}
-	return c.groups.put(g, &record{})
 }
 
-// add counts a flow, as seen from side s, for whoever wants it. A group that
-// has no record yet begins one with the first that does.
-func (c *scope) add(g Group, r *record, f *Flow, s Side) {
-	for i, d := range c.detectors {
-		if !d.Across.Wants(f, s) {
-			continue
+// id returns the number of a group.
+func (c *scope) id(g *Group) int {
+	id := c.groups.id(g)
+	if len(c.tallies) < len(c.groups.keys)*len(c.across) {
+		c.tallies = append(c.tallies, make([]Tally, len(c.across))...)
+	}
+	return id
+}
+
+// ask returns the number of a group that had this one, or -1, before others
+// were asked for.
+func (c *scope) ask(g *Group, id int) int {
+	if id < 0 || c.groups.keys[id] != *g {
+		return c.id(g)
+	}
+	c.groups.used[id] = true
+	return id
+}
+
+// talliesOf returns those of a group.
+func (c *scope) talliesOf(id int) []Tally {
+	return c.tallies[id*len(c.across):][:len(c.across)]
+}
+
+// wants says who wants a flow, as seen from side s: their numbers, valid until
+// the next call.
+func (c *scope) wants(f *Flow, s Side) (who []int) {
+	who = c.who[:0]
+	for i, a := range c.across {
+		if a.Wants(f, s) {
+			who = append(who, i)
 		}
-		if r == nil {
-			r = c.record(g)
+	}
+	c.who = who
+	return who
+}
+
+// add counts a flow of a group, as seen from side s, for those who want it.
+func (c *scope) add(id int, who []int, f *Flow, s Side) {
+	tallies := c.talliesOf(id)
+	for _, i := range who {
+		if tallies[i] == nil {
+			tallies[i] = c.across[i].New()
 		}
-		if r.tallies == nil {
-			r.tallies = make([]Tally, len(c.detectors))
-		}
-		if r.tallies[i] == nil {
-			r.tallies[i] = d.Across.New()
-		}
-		r.tallies[i].Add(f, s)
+		tallies[i].Add(f, s)
 	}
 }
 
 // findings appends what there is to say of a group.
-func (c *scope) findings(all []Finding, g Group, r *record) []Finding {
-	for i, t := range r.tallies {
+func (c *scope) findings(all []Finding, id int) []Finding {
+	g, tallies := c.groups.keys[id], c.talliesOf(id)
+	for _, d := range c.detectors {
+		t := tallies[slices.Index(c.across, d.Across)]
 		if t == nil {
 			continue
 		}
-		d := c.detectors[i]
 		n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, Subject: g.String(), Count: 1}
 		if t.Find(&n) {
 			n.Last = max(n.Last, n.At)
@@ -163,69 +191,34 @@ func (c *scope) findings(all []Finding, g Group, r *record) []Finding {
 	return all
 }
 
-// leave keeps what there is to say of a group that has to make room.
-func (c *scope) leave(g Group, r *record) {
+// leave keeps what there is to say of a group that has to make room, and
+// empties what is kept of it.
+func (c *scope) leave(id int) {
 	if len(c.found) < maxGroups {
-		c.found = c.findings(c.found, g, r)
+		c.found = c.findings(c.found, id)
+	}
+	clear(c.talliesOf(id))
+	if id < c.rolls.n {
+		*c.rolls.at(id) = rolling{}
 	}
 }
 
-// bounded is a map that makes room by dropping what has waited longest without
-// being asked for: a second chance each time round. The order is the same in
-// every run.
-type bounded[K comparable, V any] struct {
-	at    map[K]int
-	slots []slot[K, V]
-	hand  int
-	limit int
-	leave func(K, V) // told of what is dropped; may be nil
-	gone  uint64     // how many were dropped
+// slab is a list whose items stay where they are while it grows.
+type slab[T any] struct {
+	pieces [][]T
+	n      int
 }
 
-type slot[K comparable, V any] struct {
-	key  K
-	v    V
-	used bool
-}
+// slabPiece is how many items a slab takes memory for at once.
+const slabPiece = 64
 
-// get returns the value of a key, or the zero value.
-func (b *bounded[K, V]) get(k K) (v V) {
-	i, ok := b.at[k]
-	if !ok {
-		return v
+// at returns the i-th item; the first that is not there yet is made.
+func (l *slab[T]) at(i int) *T {
+	if i == l.n {
+		if i%slabPiece == 0 {
+			l.pieces = append(l.pieces, make([]T, slabPiece))
+		}
+		l.n++
 	}
-	b.slots[i].used = true
-	return b.slots[i].v
-}
-
-// put adds a key that is not there, and returns v.
-func (b *bounded[K, V]) put(k K, v V) V {
-	if b.at == nil {
-		b.at = map[K]int{}
-	}
-	if len(b.slots) < b.limit {
-		b.at[k] = len(b.slots)
-		b.slots = append(b.slots, slot[K, V]{key: k, v: v})
-		return v
-	}
-	for b.slots[b.hand].used {
-		b.slots[b.hand].used = false
-		b.hand = (b.hand + 1) % len(b.slots)
-	}
-	old := &b.slots[b.hand]
-	if b.gone++; b.leave != nil {
-		b.leave(old.key, old.v)
-	}
-	delete(b.at, old.key)
-	b.at[k] = b.hand
-	*old = slot[K, V]{key: k, v: v}
-	b.hand = (b.hand + 1) % len(b.slots)
-	return v
-}
-
-// each calls do for every key, in the order of the slots.
-func (b *bounded[K, V]) each(do func(K, V)) {
-	for i := range b.slots {
-		do(b.slots[i].key, b.slots[i].v)
-	}
+	return &l.pieces[i/slabPiece][i%slabPiece]
 }

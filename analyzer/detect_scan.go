@@ -21,7 +21,7 @@ var portScan = &Detector{
 	Next:      "who is CLIENT, and may it scan? ss -ltn on the open ports' host: is each meant to be reachable? then block CLIENT at the edge",
 	Reference: "RFC 9293 3.10.7.1, RFC 4949 (port scan), Zeek policy/misc/scan",
 	Severity:  Warning,
-	Across:    &Across{By: ByHost, Wants: wantsAttempt, New: func() Tally { return &scanTally{of: (*scanTally).ports} }},
+	Across:    attempts,
 	Example: `flows 20 apart 5ms by service
 a > b  S   100
 b > a  R.  0    ack 101`,
@@ -36,11 +36,14 @@ var hostSweep = &Detector{
 	Next:      "who is CLIENT, and may it scan? on CLIENT: ss -tnp state syn-sent (the process); which of the hosts answered?",
 	Reference: "RFC 4949 (sweep), Zeek policy/misc/scan",
 	Severity:  Warning,
-	Across:    &Across{By: ByHost, Wants: wantsAttempt, New: func() Tally { return &scanTally{of: (*scanTally).hosts} }},
+	Across:    attempts,
 	Example: `flows 20 apart 5ms by server
 a > b  S   100
 b > a  R.  0    ack 101`,
 }
+
+// attempts are what both look at.
+var attempts = &Across{By: ByHost, Wants: wantsAttempt, New: func() Tally { return &scanTally{} }}
 
 // probed is what an attempt to connect showed of its target.
 type probed uint8
@@ -88,41 +91,57 @@ type target struct {
 const maxTargets = 1024
 
 type scanTally struct {
-	of      func(*scanTally, target) target // the part of a target that a scan keeps
-	targets []tries                         // by target
-	left    int                             // attempts at further targets
+	targets []tries  // by target
+	last    int      // the one that was tried last
+	left    int      // attempts at further targets
+	first   [1]tries // where targets begin: many a client has one only
 }
 
 // tries are the attempts at one target.
 type tries struct {
 	target
 	best  probed
-	n     int
+	n     uint32
 	first int64
 	last  int64
 	frame uint64
 	flow  int // of first
 }
 
-func (t *scanTally) ports(x target) target { return target{addr: x.addr} }
-func (t *scanTally) hosts(x target) target { return target{port: x.port} }
+// hostOf and portOf are the part of a target that a scan keeps.
+func hostOf(x target) target { return target{addr: x.addr} }
+func portOf(x target) target { return target{port: x.port} }
 
 func (t *scanTally) Add(f *Flow, s Side) {
-	x := target{f.Key.Addr[s.Peer()], f.Key.Port[s.Peer()]}
-	i := sort.Search(len(t.targets), func(i int) bool { return compareTargets(t.targets[i].target, x) >= 0 })
-	if i == len(t.targets) || t.targets[i].target != x {
-		if len(t.targets) == maxTargets {
-			t.left++
-			return
-		}
-		t.targets = slices.Insert(t.targets, i, tries{target: x, first: f.Start, frame: f.FirstFrame, flow: f.Number})
+	old := t.at(target{f.Key.Addr[s.Peer()], f.Key.Port[s.Peer()]})
+	if old == nil {
+		t.left++
+		return
 	}
-	old := &t.targets[i]
-	if f.Start < old.first {
+	if old.n == 0 || f.Start < old.first {
 		old.first, old.frame, old.flow = f.Start, f.FirstFrame, f.Number
 	}
 	old.n++
 	old.best, old.last = max(old.best, f.attempt()), max(old.last, f.Start)
+}
+
+// at returns the attempts at a target; nil where there is no room for another.
+func (t *scanTally) at(x target) *tries {
+	if t.last < len(t.targets) && t.targets[t.last].target == x {
+		return &t.targets[t.last]
+	}
+	i := sort.Search(len(t.targets), func(i int) bool { return compareTargets(t.targets[i].target, x) >= 0 })
+	if i == len(t.targets) || t.targets[i].target != x {
+		if len(t.targets) == maxTargets {
+			return nil
+		}
+		if t.targets == nil {
+			t.targets = t.first[:0]
+		}
+		t.targets = slices.Insert(t.targets, i, tries{target: x})
+	}
+	t.last = i
+	return &t.targets[i]
 }
 
 // scan is what a source did to one host, or with one port.
@@ -164,11 +183,11 @@ func (s *scan) quick() (most int) {
 }
 
 // scans sorts the targets by what a scan keeps, the largest first.
-func (t *scanTally) scans() []*scan {
+func (t *scanTally) scans(kept func(target) target) []*scan {
 	by := map[target]*scan{}
 	for i := range t.targets {
 		tr := &t.targets[i]
-		key := t.of(t, tr.target)
+		key := kept(tr.target)
 		s := by[key]
 		if s == nil {
 			s = &scan{key: key}
@@ -192,7 +211,7 @@ func (s *scan) add(tr *tries) {
 	}
 	s.n[tr.best]++
 	if tr.best < probedOpen {
-		s.vain += tr.n
+		s.vain += int(tr.n)
 	} else {
 		s.open = append(s.open, tr.target)
 	}
@@ -219,7 +238,11 @@ func compareTargets(a, b target) int {
 }
 
 func (t *scanTally) Find(n *Finding) bool {
-	all := t.scans()
+	kept := hostOf
+	if n.Detector == hostSweep {
+		kept = portOf
+	}
+	all := t.scans(kept)
 	if len(all) == 0 {
 		return false
 	}

@@ -93,16 +93,21 @@ const maxEnded = 1024
 type ended struct {
 	from, to int64
 	frame    uint64 // of the host's FIN or RST; 0: it sent none, or not first
-	flow     int
-	serves   bool
+	flow     int    // its number, << 1, and 1 where the host serves: there are many of these
 }
+
+func (e *ended) number() int  { return e.flow >> 1 }
+func (e *ended) serves() bool { return e.flow&1 != 0 }
 
 func (t *stormTally) Add(f *Flow, s Side) {
 	if !t.keeps(f.Number) {
 		return
 	}
 	from, to, end := f.lasted()
-	e := ended{from: from, to: to, flow: f.Number, serves: s == f.Server()}
+	e := ended{from: from, to: to, flow: f.Number << 1}
+	if s == f.Server() {
+		e.flow |= 1
+	}
 	if f.Close.ActiveCloser == s && f.Close.By == t.by {
 		e.frame = end.Frame
 	}
@@ -114,7 +119,7 @@ func (t *stormTally) keep(e ended) {
 	t.all = append(t.all, e)
 	for len(t.all) > maxEnded {
 		t.skip++
-		t.all = slices.DeleteFunc(t.all, func(e ended) bool { return !t.keeps(e.flow) })
+		t.all = slices.DeleteFunc(t.all, func(e ended) bool { return !t.keeps(e.number()) })
 	}
 }
 
@@ -153,7 +158,7 @@ func (t *stormTally) Find(n *Finding) bool {
 		about = "about "
 	}
 	if t.by == CloseByFIN {
-		if !first.serves {
+		if !first.serves() {
 			n.Severity = Info // a client may end when it has done its work
 		}
 		n.Evidence = fmt.Sprintf("closes %s%d of the %d connections of more than %s that it has open within a second; %d others in the %s besides",
@@ -163,7 +168,7 @@ func (t *stormTally) Find(n *Finding) bool {
 			about, peak, since(lasting), rest, since(p.others))
 	}
 	for _, e := range p.ended {
-		n.Flows = append(n.Flows, e.flow)
+		n.Flows = append(n.Flows, e.number())
 	}
 	slices.Sort(n.Flows)
 	n.Flows, n.FlowCount = n.Flows[:min(len(n.Flows), maxFlowsNamed)], peak

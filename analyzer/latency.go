@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -21,6 +22,9 @@ type bucket struct {
 // latencyBits is how many bits of a value below its highest count.
 const latencyBits = 5
 
+// noBucket is that of a time that is not known.
+const noBucket = math.MaxUint16
+
 // bucketOf numbers the bucket of v: its highest bit and the next latencyBits.
 func bucketOf(v int64) uint16 {
 	if v < 1<<latencyBits {
@@ -40,17 +44,12 @@ func middleOf(index uint16) int64 {
 	return low + 1<<shift/2
 }
 
-// add counts a time, ns; a negative one is not known.
-func (l *Latency) add(v int64) {
-	if v < 0 {
+// count counts a time by its bucket; Min and Max are the caller's to keep.
+func (l *Latency) count(index uint16) {
+	if index == noBucket {
 		return
 	}
-	if l.N == 0 || v < l.Min {
-		l.Min = v
-	}
-	l.Max = max(l.Max, v)
 	l.N++
-	index := bucketOf(v)
 	i := l.find(index)
 	if i == len(l.buckets) || l.buckets[i].index != index {
 		l.buckets = slices.Insert(l.buckets, i, bucket{index: index})
@@ -59,7 +58,7 @@ func (l *Latency) add(v int64) {
 }
 
 // find returns where a bucket is, or belongs. No processor foretells which half
-// it is in, so the loop has no branch on that: each flow comes by four times.
+// it is in, so the loop has no branch on that.
 func (l *Latency) find(index uint16) (at int) {
 	for n := len(l.buckets); n > 0; {
 		half := int(uint(n+1) / 2)

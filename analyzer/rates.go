@@ -48,9 +48,16 @@ func (l *timeline[T, P]) at(when int64) *T {
 	}
 }
 
-// find returns where the stretch of an instant is, or belongs.
+// find returns where the stretch of an instant is, or belongs: most often the
+// last one, or behind it.
 func (l *timeline[T, P]) find(when int64) (int, bool) {
 	from := when - when%l.width
+	if last := len(l.parts) - 1; last >= 0 && l.parts[last].from <= from {
+		if l.parts[last].from == from {
+			return last, true
+		}
+		return last + 1, false
+	}
 	i := sort.Search(len(l.parts), func(i int) bool { return l.parts[i].from >= from })
 	return i, i < len(l.parts) && l.parts[i].from == from
 }

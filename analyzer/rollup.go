@@ -23,38 +23,41 @@ func NewRollup(detectors []*Detector) *Rollup {
 	r := &Rollup{}
 	for i := range r.scopes {
 		c := &r.scopes[i]
-		c.groups.limit, c.groups.leave = maxGroups, c.leave
+		c.groups = newGroups(maxGroups, c.leave)
 	}
 	for _, d := range detectors {
 		if d.Across != nil {
 			r.detectors = append(r.detectors, d)
-			c := &r.scopes[d.Across.By]
-			c.detectors = append(c.detectors, d)
+			r.scopes[d.Across.By].watch(d)
 		}
 	}
 	return r
 }
 
 // Add counts a flow that has ended (Config.OnFlow). It keeps nothing of f.
+//
+// Most of what is known of its groups has not been used for long. All of them
+// are looked up first, so that the processor fetches one while it waits for
+// the other.
 func (r *Rollup) Add(f *Flow) {
 	c, v := f.Client, f.Server()
-	group := Group{To: f.Key.Addr[v], Port: f.Key.Port[v]}
-	r.scopes[ByListener].roll(group, f, v)
-	group.From = f.Key.Addr[c]
-	r.scopes[ByPair].roll(group, f, c)
-	for s := range Side(2) {
-		r.scopes[ByHost].add(Group{From: f.Key.Addr[s]}, nil, f, s)
-	}
-}
+	listeners, pairs, hosts := &r.scopes[ByListener], &r.scopes[ByPair], &r.scopes[ByHost]
+	pair := Group{From: f.Key.Addr[c], To: f.Key.Addr[v], Port: f.Key.Port[v]}
+	listener := Group{To: pair.To, Port: pair.Port}
+	host := [2]Group{{From: f.Key.Addr[0]}, {From: f.Key.Addr[1]}}
+	h := [2]int{hosts.groups.known(&host[0]), hosts.groups.known(&host[1])}
+	p, l := pairs.id(&pair), listeners.id(&listener)
 
-// roll counts a flow in a group of which everything is added up.
-func (c *scope) roll(g Group, f *Flow, s Side) {
-	r := c.record(g)
-	if r.roll == nil {
-		r.roll = &Roll{Group: g}
+	b := f.brief()
+	pairs.rolls.at(p).add(f, b)
+	listeners.rolls.at(l).add(f, b)
+	for s := range Side(2) {
+		if who := hosts.wants(f, s); len(who) > 0 {
+			hosts.add(hosts.ask(&host[s], h[s]), who, f, s)
+		}
 	}
-	r.roll.add(f)
-	c.add(g, r, f, s)
+	pairs.add(p, pairs.wants(f, c), f, c)
+	listeners.add(l, listeners.wants(f, v), f, v)
 }
 
 // Findings returns what is known across flows so far: in the order of the
@@ -64,7 +67,9 @@ func (r *Rollup) Findings() []Finding {
 	for i := range r.scopes {
 		c := &r.scopes[i]
 		all = append(all, c.found...)
-		c.groups.each(func(g Group, r *record) { all = c.findings(all, g, r) })
+		for id := range c.groups.keys {
+			all = c.findings(all, id)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(r.detectors, a.Detector), slices.Index(r.detectors, b.Detector)),
@@ -86,7 +91,11 @@ func (r *Rollup) Pairs() (list []*Roll, dropped uint64) {
 
 // byTrouble returns the rolls, and how many groups had to make room.
 func (c *scope) byTrouble() (list []*Roll, dropped uint64) {
-	c.groups.each(func(_ Group, r *record) { list = append(list, r.roll) })
+	for id := range c.rolls.n {
+		r := c.rolls.at(id).counted()
+		r.Group = c.groups.keys[id]
+		list = append(list, r)
+	}
 	slices.SortFunc(list, func(a, b *Roll) int {
 		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(b.Resets[0]+b.Resets[1], a.Resets[0]+a.Resets[1]),
 			cmp.Compare(b.Connections, a.Connections),
@@ -99,12 +108,12 @@ func (c *scope) byTrouble() (list []*Roll, dropped uint64) {
 // two are client and server.
 type Roll struct {
 	Group
-	Connections int
-	Handshakes  [len(handshakeNames)]int // by HandshakeResult
-	States      [2][NumStates]int        // at the end, by side
-	Stuck       []Stuck                  // of these, stuck: a Stuck finding says so
-	Resets      [2]int                   // connections that the side ended with RST
-	TimeWait    [2]int                   // connections for which the side held TIME_WAIT
+	Connections uint32
+	Handshakes  [len(handshakeNames)]uint32 // by HandshakeResult
+	States      [2][NumStates]uint32        // at the end, by side
+	Resets      [2]uint32                   // connections that the side ended with RST
+	TimeWait    [2]uint32                   // connections for which the side held TIME_WAIT
+	Stuck       []Stuck                     // of States, stuck: a Stuck finding says so
 
 	// The handshake's round trip: from the tap to the server and back, and to
 	// the client and back.
@@ -127,30 +136,21 @@ func (r *Roll) trouble() (n int) {
 		n += stuck * r.Stuck[i].N
 	}
 	for _, h := range [...]HandshakeResult{HandshakeUnanswered, HandshakeHalfOpen, HandshakeRefused, HandshakeAborted, HandshakeRejectedICMP} {
-		n += r.Handshakes[h]
+		n += int(r.Handshakes[h])
 	}
 	return n
 }
 
-func (r *Roll) add(f *Flow) {
+// count counts what a brief says.
+func (r *Roll) count(b brief) {
 	r.Connections++
-	r.Handshakes[f.Handshake.Result]++
-	if f.Handshake.Result == HandshakeEstablished {
-		r.ServerHalf.add(f.Handshake.RTTServer)
-		r.ClientHalf.add(f.Handshake.RTTClient)
-	}
-	for i, s := range [...]Side{f.Client, f.Server()} {
-		st := f.Sides[s].State
-		r.States[i][st]++
-		if f.reached(s, TimeWait) {
-			r.TimeWait[i]++
-		}
-		if f.aborted(s) {
-			r.Resets[i]++
-		}
-		if st != Closed && f.stuck(s) {
-			r.stick(i == 1, st, f.Number, f.InState(s))
-		}
+	r.Handshakes[b.handshake]++
+	r.ServerHalf.count(b.halves[0])
+	r.ClientHalf.count(b.halves[1])
+	for i := range b.states {
+		r.States[i][b.states[i]]++
+		r.Resets[i] += uint32(b.ends >> i & 1)
+		r.TimeWait[i] += uint32(b.ends >> (2 + i) & 1)
 	}
 }
 
@@ -165,14 +165,4 @@ func (r *Roll) stick(server bool, st State, flow int, lasted int64) {
 	if k.N++; lasted > k.For {
 		k.Flow, k.For = flow, lasted
 	}
-}
-
-// stuck reports whether a finding says that the side is stuck in its state.
-func (f *Flow) stuck(s Side) bool {
-	for i := range f.Findings {
-		if n := &f.Findings[i]; n.Side == s && n.Detector.Stuck && !n.Pending {
-			return true
-		}
-	}
-	return false
 }

@@ -89,29 +89,29 @@ func toRolls(rolls []*analyzer.Roll, dropped uint64) (list []Roll, leftOut uint6
 
 func toRoll(r *analyzer.Roll) Roll {
 	roll := Roll{
-		Addr: r.To.Netip().String(), Port: r.Port, Connections: r.Connections,
-		Established: r.Handshakes[analyzer.HandshakeEstablished],
-		Refused:     r.Handshakes[analyzer.HandshakeRefused] + r.Handshakes[analyzer.HandshakeRejectedICMP],
-		Unanswered:  r.Handshakes[analyzer.HandshakeUnanswered],
-		HalfOpen:    r.States[1][analyzer.SynReceived],
+		Addr: r.To.Netip().String(), Port: r.Port, Connections: int(r.Connections),
+		Established: int(r.Handshakes[analyzer.HandshakeEstablished]),
+		Refused:     int(r.Handshakes[analyzer.HandshakeRefused] + r.Handshakes[analyzer.HandshakeRejectedICMP]),
+		Unanswered:  int(r.Handshakes[analyzer.HandshakeUnanswered]),
+		HalfOpen:    int(r.States[1][analyzer.SynReceived]),
 		Handshakes:  Counts{},
 		States:      StateCounts{Counts{}, Counts{}},
 		Stuck:       StuckSides{map[string]Stuck{}, map[string]Stuck{}},
 		HandshakeLatency: HandshakeLatency{
 			Server: toLatency(&r.ServerHalf), Client: toLatency(&r.ClientHalf),
 		},
-		Resets:   SideCounts{r.Resets[0], r.Resets[1]},
-		TimeWait: SideCounts{r.TimeWait[0], r.TimeWait[1]},
+		Resets:   SideCounts{int(r.Resets[0]), int(r.Resets[1])},
+		TimeWait: SideCounts{int(r.TimeWait[0]), int(r.TimeWait[1])},
 	}
 	if (r.From != analyzer.Addr{}) {
 		roll.ClientAddr = r.From.Netip().String()
 	}
 	for h, n := range r.Handshakes {
-		roll.Handshakes.add(analyzer.HandshakeResult(h).String(), n)
+		roll.Handshakes.add(analyzer.HandshakeResult(h).String(), int(n))
 	}
 	for st := range analyzer.State(analyzer.NumStates) {
-		roll.States.Client.add(st.String(), r.States[0][st])
-		roll.States.Server.add(st.String(), r.States[1][st])
+		roll.States.Client.add(st.String(), int(r.States[0][st]))
+		roll.States.Server.add(st.String(), int(r.States[1][st]))
 	}
 	for i := range r.Stuck {
 		roll.addStuck(&r.Stuck[i])
