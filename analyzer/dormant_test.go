@@ -176,8 +176,8 @@ func TestArena(t *testing.T) {
 			}
 		}
 	}
-	if got := len(a.slabs) * slabSize; got > most*3/2+3*slabSize {
-		t.Errorf("%d octets of slabs for at most %d", got, most)
+	if got := len(a.extents) * extentSize; got > most*3/2+3*extentSize {
+		t.Errorf("%d octets of extents for at most %d", got, most)
 	}
 	for id := range all {
 		give(id)

@@ -60,9 +60,9 @@ func (f *Flow) touch(s Side) uint64 {
 // touch reads of a piece.
 func (a *arena) touch(ref uint32) (sum uint64) {
 	const line, lines = 64, 8
-	slab, from := a.slabs[ref/slabUnits].b, int(ref%slabUnits)*pieceUnit
-	for at := from; at < min(from+lines*line, slabSize); at += line {
-		sum += uint64(slab[at])
+	b, from := a.extents[ref/extentUnits].b, int(ref%extentUnits)*pieceUnit
+	for at := from; at < min(from+lines*line, extentSize); at += line {
+		sum += uint64(b[at])
 	}
 	return sum
 }
