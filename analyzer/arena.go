@@ -12,10 +12,10 @@ import "encoding/binary"
 // The id is that of the piece's flow; 0 of a piece that was given back.
 type arena struct {
 	extents []extent
-	at    int   // the extent that is written
-	empty []int // extents that hold nothing
-	live  int   // octets that somebody holds, of all extents
-	moved func(id, ref uint32)
+	at      int   // the extent that is written
+	empty   []int // extents that hold nothing
+	live    int   // octets that somebody holds, of all extents
+	moved   func(id, ref uint32)
 }
 
 type extent struct {
@@ -25,8 +25,8 @@ type extent struct {
 }
 
 const (
-	pieceUnit = 8 // octets: what a reference counts, and what pieces are rounded to
-	pieceHead = 8
+	pieceUnit   = 8 // octets: what a reference counts, and what pieces are rounded to
+	pieceHead   = 8
 	extentSize  = 1 << 18 // octets
 	extentUnits = extentSize / pieceUnit
 	// pieceMost is the longest piece: a flow's longest records take less.
