@@ -14,14 +14,16 @@ const WindowsReach = (maxWindows - 1) * windowWidth
 // about which nothing is known.
 func Unpredicted(t *Tracker) {
 	for _, f := range t.awake {
-		f.plain = false
+		if f != nil {
+			f.plain = false
+		}
 	}
 }
 
 // Predictable says of how many flows the next segment may be predicted.
 func Predictable(t *Tracker) (n int) {
 	for _, f := range t.awake {
-		if f.plain {
+		if f != nil && f.plain {
 			n++
 		}
 	}

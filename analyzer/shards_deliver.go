@@ -85,7 +85,7 @@ func (s *share) begin(p *parcel) {
 	s.ended = p
 }
 
-// end keeps a flow until it is delivered; its place gets another.
+// end keeps a flow until it is delivered. Its place is empty then.
 func (s *share) end(t *Tracker, f *Flow) {
 	if provisional(f.Number) {
 		s.flows.of(f.Number).id = 0
@@ -103,12 +103,7 @@ func (s *share) end(t *Tracker, f *Flow) {
 
 func (s *share) keep(t *Tracker, f *Flow, w when) {
 	s.ended.flows, s.ended.when = append(s.ended.flows, f), append(s.ended.when, w)
-	at := &t.awake[t.entry(f.id).where]
-	if n := len(s.spare); n > 0 {
-		*at, s.spare = s.spare[n-1], s.spare[:n-1]
-	} else {
-		*at = t.makeFlow()
-	}
+	t.awake[t.entry(f.id).where] = nil
 	t.release(f.id)
 }
 

@@ -61,8 +61,8 @@ func (t *Tracker) newID() uint32 {
 }
 
 // DefaultAwake is how many flows are ready to be worked with at once. Their
-// memory is that of some ten megabytes; a flow that rests takes a fifth.
-const DefaultAwake = 1 << 14
+// memory is some 25 MB; a flow that rests takes a fifth.
+const DefaultAwake = 1 << 13
 
 // get returns a flow that is held. It is valid until the tracker's next turn.
 func (t *Tracker) get(id uint32) *Flow {
@@ -100,6 +100,9 @@ func (t *Tracker) makePlace() uint32 {
 	if n := len(t.free); n > 0 {
 		at := t.free[n-1]
 		t.free = t.free[:n-1]
+		if t.awake[at] == nil {
+			t.awake[at] = t.makeFlow()
+		}
 		return at
 	}
 	if len(t.awake) >= t.cfg.Awake {
@@ -131,8 +134,14 @@ type roomy struct {
 // flowsChunk is how many flows are allocated at once: the heap would round each up.
 const flowsChunk = 32
 
-// makeFlow returns a flow that nobody has used.
+// makeFlow returns an empty flow: one that was delivered, or a new one.
 func (t *Tracker) makeFlow() *Flow {
+	if s := t.share; s != nil && len(s.spare) > 0 {
+		n := len(s.spare) - 1
+		f := s.spare[n]
+		s.spare = s.spare[:n]
+		return f
+	}
 	if len(t.unused) == 0 {
 		t.unused = make([]roomy, flowsChunk)
 	}

@@ -375,7 +375,7 @@ func (t *Tracker) remaining() []numbered {
 func (t *Tracker) dissolveRefuted() {
 	var refuted []*Flow
 	for _, f := range t.awake {
-		if f.refuted() {
+		if f != nil && f.refuted() {
 			refuted = append(refuted, f)
 		}
 	}
