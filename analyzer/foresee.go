@@ -50,6 +50,36 @@ func (t *Tracker) foresee(next []Segment, ahead *[foreseen]sighting) {
 	t.touched = sum
 }
 
+// foreseeExpiry looks at the flows that will expire next, of the same list as one
+// that does now.
+func (t *Tracker) foreseeExpiry(l *list) {
+	if t.expected > 0 {
+		t.expected--
+		return
+	}
+	sum := t.touched
+	for id := l.front; id != 0 && t.expected < foreseen/2; t.expected++ {
+		e := t.entry(id)
+		if e.dormant {
+			sum += t.arena.touch(e.where)
+		}
+		id = e.after
+	}
+	t.touched = sum
+}
+
+// foreseeDelivery looks at flows that are about to be delivered: they were worked
+// with on other cores.
+func (p *parcel) foreseeDelivery(from int) (sum uint64) {
+	for _, f := range p.flows[from:min(from+foreseen/2, len(p.flows))] {
+		sum += f.touch(f.Client) + uint64(f.Handshake.RTT) + uint64(f.Close.Duration) + uint64(len(f.Findings))
+		for i := range f.Transitions {
+			sum += f.Transitions[i].Frame
+		}
+	}
+	return sum
+}
+
 // touch reads of each part of a flow that an ordinary segment needs.
 func (f *Flow) touch(s Side) uint64 {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]

@@ -17,6 +17,8 @@ import (
 type delivery struct {
 	ending, rendering, delivered *[numShards]parcel
 
+	touched uint64 // see foresee.go
+
 	text   func([]byte, *Flow) []byte // nil: nobody wants it
 	onText func(*Flow, []byte)
 }
@@ -130,6 +132,9 @@ func (s *Shards) deliver() {
 		}
 		if first < 0 {
 			return
+		}
+		if p := &s.delivered[first]; at[first]%(foreseen/2) == 0 {
+			s.touched += p.foreseeDelivery(at[first])
 		}
 		s.handOn(&s.delivered[first], at[first])
 		at[first]++

@@ -84,22 +84,23 @@ type Tracker struct {
 	streams   *conversations // nil without Config.Peers
 
 	// The flows held: see table.go and dormant.go.
-	index   index
-	entries []*[entriesChunk]entry
-	lastID  uint32
-	freeID  uint32
-	awake   []*Flow
-	recent  []bool // of each of them: it was asked for since the hand came by
-	unused  []roomy
-	free    []uint32 // places without a flow
-	clock   int      // goes round the places, and looks who can sleep
-	touched uint64   // see foresee.go
-	turn    uint64   // counts the occasions on which flows are asked for
-	arena   arena
-	rests   map[uint32]*rest
-	writer  wordWriter
-	reader  wordReader
-	share   *share // nil: it is no part of Shards
+	index    index
+	entries  []*[entriesChunk]entry
+	lastID   uint32
+	freeID   uint32
+	awake    []*Flow
+	recent   []bool // of each of them: it was asked for since the hand came by
+	unused   []roomy
+	free     []uint32 // places without a flow
+	clock    int      // goes round the places, and looks who can sleep
+	touched  uint64   // see foresee.go
+	expected int
+	turn     uint64 // counts the occasions on which flows are asked for
+	arena    arena
+	rests    map[uint32]*rest
+	writer   wordWriter
+	reader   wordReader
+	share    *share // nil: it is no part of Shards
 }
 
 // listener is an endpoint that has been seen to accept connections.
@@ -319,6 +320,7 @@ func (t *Tracker) Advance(now int64) {
 		}
 		t.turn++
 		t.now = max(t.now, at+1)
+		t.foreseeExpiry(&t.lists[t.entry(id).list])
 		t.expire(t.get(id))
 	}
 	t.now = now
