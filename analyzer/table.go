@@ -211,7 +211,8 @@ func (t *Tracker) unlist(id uint32) {
 	l.len--
 }
 
-// enlist puts a flow where its states say it waits.
+// enlist puts a flow where its states say it waits. It is the last thing that is
+// done with a flow in a turn.
 func (t *Tracker) enlist(f *Flow) {
 	to := uint8(listOpen)
 	a, b := f.Sides[0].State, f.Sides[1].State
@@ -226,6 +227,17 @@ func (t *Tracker) enlist(f *Flow) {
 	}
 	t.unlist(f.id)
 	t.push(f.id, to)
+	if to == listClosed && len(t.awake) >= t.cfg.Awake && f.older == nil && !f.paired {
+		t.retire(f)
+	}
+}
+
+// retire puts a flow to sleep that most likely has had its last segment: what is
+// to be packed is in the caches now, and the place goes to one that needs it.
+func (t *Tracker) retire(f *Flow) {
+	at := t.entry(f.id).where
+	t.sleep(f)
+	t.free = append(t.free, at)
 }
 
 func resting(s State) bool { return gone(s) || s == TimeWait }
