@@ -186,3 +186,31 @@ func TestArena(t *testing.T) {
 		t.Errorf("%d octets are still held", a.live)
 	}
 }
+
+// What a dormant flow takes is what bounds the memory for many; docs/performance.md
+// has these figures.
+func TestDormantSizes(t *testing.T) {
+	const rest = copiesLive + 1e9
+	for _, c := range []struct {
+		what     string
+		segments int
+		most     int
+	}{
+		{"a lone SYN", 1, 250},
+		{"established, has moved data both ways, silent for 11 s", 7, 440},
+		{"closed by both sides, in TIME_WAIT", 10, 680},
+	} {
+		tr := New(Config{Awake: 1})
+		x := connection(4001, 1763683200e9)
+		for i := range x[:c.segments] {
+			x[i].Frame += 1e6
+			tr.Observe(&x[i])
+		}
+		other := connection(4002, x[c.segments-1].Time+rest)[0]
+		tr.Observe(&other) // takes its place
+		got := tr.arena.live
+		if t.Logf("%s: %d octets", c.what, got); got > c.most || got == 0 {
+			t.Errorf("%s: %d octets, want at most %d", c.what, got, c.most)
+		}
+	}
+}
