@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/metrics"
 )
 
 // The tests start this binary again as a child that drops its privileges, tries
@@ -106,6 +109,7 @@ func (in *trial) try(errs map[string]string) {
 	note("count own descriptors", err)
 	_, err = os.Readlink("/proc/" + fmt.Sprint(os.Getppid()) + "/fd/0")
 	note("look into another process", err)
+	note("show own metrics", ownMetrics())
 	fd, err := packetSocket()
 	note("open another packet socket", err)
 	if err == nil {
@@ -125,6 +129,18 @@ func (in *trial) try(errs map[string]string) {
 		err = fmt.Errorf("it is user %s", strings.TrimSpace(string(b)))
 	}
 	note("gain root through a set-user-ID program", err)
+}
+
+// ownMetrics asks the collectors of the process for what they have.
+func ownMetrics() error {
+	w := httptest.NewRecorder()
+	metrics.New(metrics.Config{}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, name := range []string{"process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds", "process_cpu_seconds_total"} {
+		if !strings.Contains(w.Body.String(), "\n"+name+" ") {
+			return fmt.Errorf("%s is not there", name)
+		}
+	}
+	return nil
 }
 
 // bind binds a plain TCP port: Multipath TCP is not restricted.
@@ -304,7 +320,7 @@ func TestDropAll(t *testing.T) {
 	if out.Packets != 1 || out.Stats == 0 {
 		t.Errorf("the open socket took %d packets, and PACKET_STATISTICS counts %d", out.Packets, out.Stats)
 	}
-	out.want(t, true, "write inside", "rename inside", "remove inside", "bind the allowed port", "read /proc/self/stat", "count own descriptors")
+	out.want(t, true, "write inside", "rename inside", "remove inside", "bind the allowed port", "read /proc/self/stat", "count own descriptors", "show own metrics")
 	out.want(t, false, "become root", "take capabilities", "open another packet socket", "kill another process",
 		"look into another process", "gain root through a set-user-ID program")
 	version, err := landlockVersion()
