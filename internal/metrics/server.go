@@ -112,7 +112,7 @@ func (m *Metrics) Listen(address string) (*Exporter, error) {
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(context.Background(), "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+		return nil, fmt.Errorf("metrics: %w: --metrics takes another ADDRESS:PORT", err)
 	}
 	s := &Exporter{listener: l, done: make(chan error, 1), http: http.Server{
 		Handler: m.Handler(), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout,

@@ -251,6 +251,8 @@ func here() *place {
 	p.executable, _ = os.Executable() // without /proc it is unknown, and left out
 	set, _ := permitted()
 	p.capable = set&(1<<CAPNetRaw) != 0
+	there, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(CAPNetRaw), 0, 0, 0)
+	p.bounded = err == nil && there == 0
 	n, _ := unix.Getxattr(p.executable, "security.capability", nil)
 	p.fileHas = n > 0
 	flag, _ := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)

@@ -58,6 +58,11 @@ func child(task string) int {
 		fmt.Println(os.Geteuid())
 		return 0
 	}
+	if in.Dir == "explain" {
+		_, err := packetSocket()
+		fmt.Println(Explain(err))
+		return 0
+	}
 	out := outcome{Errs: make(map[string]string)}
 	sniffer, err := packetSocket()
 	if err != nil {
@@ -458,6 +463,49 @@ func TestDropWithoutRoot(t *testing.T) {
 		if !strings.Contains(strings.Join(out.Report.Lacks, "\n"), "bounding set") {
 			t.Errorf("user %q: the report does not say that the bounding set stays: %q", c.user, out.Report.Lacks)
 		}
+	}
+}
+
+// The remedy is what the message says, to the letter: without it a user who is
+// not root is refused, and with it he sniffs.
+func TestRemedyWorks(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: sudo is root's part, and needs root")
+	}
+	_, dir := directories(t)
+	exe := suid(t, dir)
+	if err := os.Chmod(exe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	explain := func() string {
+		cmd := exec.Command(exe)
+		cmd.Env = []string{childEnv + `={"Dir":"explain"}`}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		text, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(exe, &s); err != nil {
+		t.Fatal(err)
+	}
+	if at := here(); at.bounded || at.noNewPrivs || s.Flags&unix.ST_NOSUID != 0 {
+		t.Skipf("SKIPPED: capabilities of files count for nothing here: %+v", at)
+	}
+	_, command, _ := strings.Cut(explain(), "\n  sudo ")
+	if want := "setcap cap_net_raw+ep " + exe; command != want {
+		t.Fatalf("the message says %q, want %q", command, want)
+	}
+	if _, err := exec.LookPath("setcap"); err != nil {
+		t.Skip("SKIPPED: no setcap here: apt-get install libcap2-bin")
+	}
+	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: the file system of %s has no capabilities: %v: %s", exe, err, out)
+	}
+	if got := explain(); got != "<nil>" {
+		t.Errorf("after the remedy: %s", got)
 	}
 }
 

@@ -98,9 +98,10 @@ type place struct {
 	container  string // "kubernetes", "podman", "docker", or empty
 	root       bool
 	capable    bool // it has CAP_NET_RAW, and was refused all the same
-	fileHas    bool // its file has capabilities that it did not get
-	noNewPrivs bool // because of this,
-	nosuid     bool // or because of its file's file system
+	bounded    bool // CAP_NET_RAW is not in its bounding set: nothing can give it
+	fileHas    bool // its file has capabilities
+	noNewPrivs bool // they count for nothing, because of this
+	nosuid     bool // or because of the file system
 }
 
 // Explain adds to an error of opening a socket what the user has to do, when it
@@ -121,31 +122,54 @@ func (p *place) remedy() string {
 		return "CAP_NET_RAW is there, and not good for this network: a rootless container has no say over the host's; run it rootful"
 	case p.capable:
 		return "CAP_NET_RAW is there, and something else refuses: a seccomp filter or a security module (look at dmesg and journalctl), or a user namespace"
-	case p.container == "kubernetes":
-		return p.unhide("leave allowPrivilegeEscalation: false out") +
-			"the container's securityContext needs\n  capabilities: {add: [NET_RAW]}"
-	case p.container != "":
-		return p.unhide("leave --security-opt no-new-privileges out") +
-			fmt.Sprintf("%s run --cap-add NET_RAW --network host …", p.container)
+	case p.bounded:
+		return p.unbound() + p.ownCapability("; and ")
 	case p.root:
-		return "root is without CAP_NET_RAW here: it was taken from the bounding set (systemd's CapabilityBoundingSet=, or a container)"
-	case p.fileHas && p.noNewPrivs:
-		return "the file's capability is hidden by no_new_privs (systemd's NoNewPrivileges=, setpriv --no-new-privs): with systemd use AmbientCapabilities=CAP_NET_RAW"
-	case p.nosuid:
-		return fmt.Sprintf("capabilities of files count for nothing on the file system of %s, which is mounted nosuid: copy it to /usr/local/bin, and there\n  sudo setcap cap_net_raw+ep /usr/local/bin/tcpflow-states", p.executable)
-	case strings.Contains(p.executable, "/go-build"):
-		return "go run makes a new file each time: go build ./cmd/tcpflow-states, and then\n  sudo setcap cap_net_raw+ep ./tcpflow-states"
+		return "root is without CAP_NET_RAW here: who started this process took it away"
+	case p.noNewPrivs:
+		return p.newPrivs() + p.ownCapability("; and ")
 	}
-	return "sniffing needs CAP_NET_RAW, once and for all:\n  sudo setcap cap_net_raw+ep " + shellQuote(p.executable)
+	return p.ownCapability("sniffing needs CAP_NET_RAW: ")
 }
 
-// unhide prefixes a step that lets the file's capability count, where one is
-// needed.
-func (p *place) unhide(step string) string {
-	if p.fileHas && p.noNewPrivs {
-		return step + ", which hides the file's capability; and "
+// unbound says how to get the capability into the bounding set.
+func (p *place) unbound() string {
+	switch p.container {
+	case "kubernetes":
+		return "the container's securityContext needs\n  capabilities: {add: [NET_RAW]}"
+	case "":
+		return "CAP_NET_RAW is not in the bounding set: systemd's CapabilityBoundingSet= must have it, and so must AmbientCapabilities="
 	}
-	return ""
+	return fmt.Sprintf("the container needs it:\n  %s run --cap-add NET_RAW --network host …", p.container)
+}
+
+// newPrivs says how to let capabilities of files count again.
+func (p *place) newPrivs() string {
+	const hidden = "no_new_privs hides capabilities of files: "
+	switch p.container {
+	case "kubernetes":
+		return hidden + "leave allowPrivilegeEscalation: false out of the securityContext"
+	case "":
+		return hidden + "with systemd's NoNewPrivileges= use AmbientCapabilities=CAP_NET_RAW"
+	}
+	return hidden + "leave --security-opt no-new-privileges out"
+}
+
+// ownCapability says how to give the file its capability, where it has none and
+// its process does not have all of them anyway.
+func (p *place) ownCapability(before string) string {
+	switch {
+	case p.root || p.fileHas && !p.nosuid:
+		return ""
+	case p.nosuid:
+		return fmt.Sprintf("%s%s is on a file system that is mounted nosuid, where capabilities of files count for nothing: "+
+			"copy it to /usr/local/bin, and there\n  sudo setcap cap_net_raw+ep /usr/local/bin/tcpflow-states", before, p.executable)
+	case strings.Contains(p.executable, "/go-build"):
+		return before + "go run makes a new file each time: go build ./cmd/tcpflow-states, and then\n  sudo setcap cap_net_raw+ep ./tcpflow-states"
+	case p.bounded || p.container != "" && p.noNewPrivs:
+		return before + "the image's file must have it too: RUN setcap cap_net_raw+ep " + shellQuote(p.executable)
+	}
+	return before + "once and for all\n  sudo setcap cap_net_raw+ep " + shellQuote(p.executable)
 }
 
 // shellQuote spells a path for a shell.
