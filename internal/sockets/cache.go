@@ -113,13 +113,13 @@ func (c *Cache) Blind() (why []string) {
 		why = append(why, c.err.Error())
 	}
 	if n := c.scan.hidden; n > 0 {
-		why = append(why, fmt.Sprintf("the sockets of %d processes may not be seen: that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", n))
+		why = append(why, fmt.Sprintf("the sockets of %s may not be seen: that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", many(n, "process", "processes")))
 	}
 	if c.dump != nil && c.dump.Denied > 0 {
-		why = append(why, fmt.Sprintf("the sockets of %d network namespaces may not be seen: that needs CAP_SYS_ADMIN", c.dump.Denied))
+		why = append(why, fmt.Sprintf("the sockets of %s may not be seen: that needs CAP_SYS_ADMIN", many(c.dump.Denied, "network namespace", "network namespaces")))
 	}
 	if c.dump != nil && c.dump.Left > 0 {
-		why = append(why, fmt.Sprintf("%d network namespaces were left out: more than %d are not asked", c.dump.Left, MaxNamespaces))
+		why = append(why, fmt.Sprintf("%s left out: more than %d are not asked", many(c.dump.Left, "network namespace was", "network namespaces were"), MaxNamespaces))
 	}
 	return why
 }

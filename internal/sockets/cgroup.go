@@ -114,7 +114,7 @@ func unescape(s string) string {
 		if i < 0 || i+4 > len(s) {
 			return clean(s)
 		}
-		hi, lo := strings.IndexByte(hex, s[i+2]), strings.IndexByte(hex, s[i+3])
+		hi, lo := strings.IndexByte(hexDigits, s[i+2]), strings.IndexByte(hexDigits, s[i+3])
 		if hi < 0 || lo < 0 {
 			return clean(s)
 		}
@@ -122,7 +122,7 @@ func unescape(s string) string {
 	}
 }
 
-const hex = "0123456789abcdef"
+const hexDigits = "0123456789abcdef"
 
 // pathIn returns a process's cgroup from its /proc/PID/cgroup (cgroups(7)): of
 // version 2 (hierarchy 0), unless that is the root, as where version 1 is in

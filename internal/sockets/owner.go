@@ -69,7 +69,7 @@ func (o Owner) String() string {
 		b.WriteString(", until it closed")
 	}
 	if o.Alike > 0 {
-		b.WriteString(", or that of " + strconv.Itoa(o.Alike) + " other namespaces")
+		b.WriteString(", or that of " + many(o.Alike, "other network namespace", "other network namespaces"))
 	}
 	b.WriteByte(')')
 	return b.String()
@@ -98,4 +98,12 @@ func (h holder) owner(r Relation) Owner {
 		o.Container, o.Pod = h.process.Container, h.process.Pod
 	}
 	return o
+}
+
+// many says how many of what there are.
+func many(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + several
 }
