@@ -75,7 +75,7 @@ func (c *Cache) Owner(local, remote netip.AddrPort) (o Owner, ok bool) {
 	if c.dump == nil {
 		return o, false
 	}
-	i := c.dump.find(local, remote)
+	i := c.dump.Index(local, remote)
 	if i < 0 {
 		return c.gone(local, remote)
 	}
@@ -267,7 +267,7 @@ func (c *Cache) remember(d *Dump) {
 		if h.process == nil || s.State == analyzer.Listen {
 			continue
 		}
-		if j := d.find(s.Local, s.Remote); j < 0 || d.Sockets[j].Inode != s.Inode {
+		if j := d.Index(s.Local, s.Remote); j < 0 || d.Sockets[j].Inode != s.Inode {
 			c.past.add(pairOf(s.Local, s.Remote), former{h, s.Cookie, s.UID, s.State, c.dump.End})
 		}
 	}

@@ -89,7 +89,7 @@ func (d *Dump) finish() {
 // there is one too: containers' networks may overlap. It returns nil where
 // there is none; the Socket is part of the Dump.
 func (d *Dump) Find(local, remote netip.AddrPort) (s *Socket, alike int) {
-	i := d.find(local, remote)
+	i := d.Index(local, remote)
 	if i < 0 {
 		return nil, 0
 	}
@@ -99,7 +99,9 @@ func (d *Dump) Find(local, remote netip.AddrPort) (s *Socket, alike int) {
 	return &d.Sockets[i], alike
 }
 
-func (d *Dump) find(local, remote netip.AddrPort) int {
+// Index returns the place in Sockets of the one with these ends, or -1. Of a
+// listener it returns none.
+func (d *Dump) Index(local, remote netip.AddrPort) int {
 	if i, ok := d.index[pairOf(local, remote)]; ok {
 		return int(i)
 	}
