@@ -24,7 +24,7 @@ var record = flag.Bool("record", false, "write testdata/states.hex from this ker
 
 // inNamespace runs the rest of a test on a thread in a network namespace of its
 // own, where only its loopback interface is.
-func inNamespace(t *testing.T) {
+func inNamespace(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()
 	back, err := os.Open("/proc/thread-self/ns/net")
