@@ -28,10 +28,8 @@ func (h *fakeHost) dump(Options, []Namespace) (*Dump, error) {
 	if h.fails != nil {
 		return nil, h.fails
 	}
-	d := &Dump{Start: h.now, End: h.now, Sockets: append([]Socket(nil), h.sockets...),
-		Namespaces: []Namespace{{ID: 1, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}}}}
-	d.finish()
-	return d, nil
+	own := []Namespace{{ID: 1, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}}}
+	return NewDump(h.now, h.now, own, append([]Socket(nil), h.sockets...)...), nil
 }
 
 func (h *fakeHost) scan(*scan) (*scan, error) {

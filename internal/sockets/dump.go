@@ -56,6 +56,15 @@ func pairOf(local, remote netip.AddrPort) pair {
 		uint32(local.Port())<<16 | uint32(remote.Port())}
 }
 
+// NewDump returns a Dump of sockets that come from elsewhere: a record, or a
+// test. Times are ns since 1970-01-01 UTC; the own namespace and its sockets
+// come first.
+func NewDump(start, end int64, namespaces []Namespace, all ...Socket) *Dump {
+	d := &Dump{Start: start, End: end, Sockets: all, Namespaces: namespaces}
+	d.finish()
+	return d
+}
+
 // finish makes the dump ready to be searched. Sockets of the own namespace come
 // first, and win where another has the same pair.
 func (d *Dump) finish() {
