@@ -34,6 +34,7 @@ type Cache struct {
 type source interface {
 	dump(Options, []Namespace) (*Dump, error)
 	scan(*scan) (*scan, error)
+	cgroups(want map[uint64]string)
 }
 
 const (
@@ -162,6 +163,9 @@ func (c *Cache) look(start time.Time) (*Dump, *scan, error) {
 	if err == nil && due && (s.lacks(d) || start.Sub(c.scanTime) > scanAnyway) {
 		s = c.scanProc(start)
 		s.miss(d)
+		if len(s.cgroups) > 0 {
+			c.host.cgroups(s.cgroups)
+		}
 	}
 	return d, s, err
 }
@@ -198,12 +202,20 @@ func (s *scan) lacks(d *Dump) bool {
 
 // miss notes whose holders a scan after the dump did not find: the kernel's own
 // sockets, and those of processes that may not be seen. It is useless to look
-// for them again.
+// for them again, but their cgroup may tell the container. So may that of an
+// orphan.
 func (s *scan) miss(d *Dump) {
-	s.missed = map[uint32]struct{}{}
+	s.missed, s.cgroups = map[uint32]struct{}{}, map[uint64]string{}
 	for i := range d.Sockets {
-		if inode := d.Sockets[i].Inode; inode != 0 && s.holders[inode].process == nil {
-			s.missed[inode] = struct{}{}
+		x := &d.Sockets[i]
+		if s.holders[x.Inode].process != nil {
+			continue
+		}
+		if x.Inode != 0 {
+			s.missed[x.Inode] = struct{}{}
+		}
+		if x.Cgroup > 1 { // 1 is the root
+			s.cgroups[x.Cgroup] = ""
 		}
 	}
 }
@@ -223,12 +235,15 @@ func (c *Cache) present(i int, p pair) (o Owner, ok bool) {
 		if was, ok := c.past.find(p); ok && was.cookie == s.Cookie {
 			o = was.holder.owner(Held)
 			o.UID = was.uid
-		} else if s.Inode == 0 && s.UID == 0 {
-			return o, false // a minisock tells nothing
+		} else if s.Kind == KindTimeWait {
+			return o, false // it tells nothing
 		}
 	}
 	if s.UID != 0 || o.Process == nil {
 		o.UID = s.UID
+	}
+	if o.Process == nil {
+		o.Container = containerOf(c.scan.cgroups[s.Cgroup])
 	}
 	o.State, o.Seen = s.State, c.dump.End
 	if c.dump.alike != nil {

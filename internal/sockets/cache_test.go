@@ -43,6 +43,14 @@ func (h *fakeHost) scan(*scan) (*scan, error) {
 	return s, nil
 }
 
+func (h *fakeHost) cgroups(want map[uint64]string) {
+	for id := range want {
+		if id == 4711 {
+			want[id] = "/system.slice/docker-" + someID + ".scope"
+		}
+	}
+}
+
 // later lets a Cache look again, as if the time had come.
 func (h *fakeHost) later(c *Cache) {
 	h.now += int64(time.Second)
@@ -141,10 +149,14 @@ func TestLooksAreFew(t *testing.T) {
 	if got := owner(c, dbEnd, "10.0.0.5:2"); got != "a process that may not be seen (uid 0)" {
 		t.Error(got)
 	}
+	h.sockets[2].Cgroup = 4711
 	h.later(c)
 	c.scanTime = c.scanTime.Add(-2 * scanAnyway)
 	if c.Refresh(); h.scans != 3 {
 		t.Errorf("after a while anyway: %d scans", h.scans)
+	}
+	if got := owner(c, dbEnd, "10.0.0.5:2"); got != "a process that may not be seen (uid 0, container 3f1a9c0d2b4e)" {
+		t.Errorf("by its cgroup: %s", got)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
 
 // childEnv makes this test's binary a child that holds a connection in another
@@ -85,6 +87,42 @@ func TestOtherNamespace(t *testing.T) {
 func netnsOf(t *testing.T, path string) uint64 {
 	t.Helper()
 	return inodeOf(check(os.Stat(path))(t))
+}
+
+// Without any right, this process's own sockets are found, in the namespace
+// that it is in.
+func TestOwnNamespace(t *testing.T) {
+	l := check(net.Listen("tcp", "127.0.0.1:0"))(t)
+	defer l.Close()
+	c := check(net.Dial("tcp", l.Addr().String()))(t)
+	defer c.Close()
+	s := check(l.Accept())(t)
+	defer s.Close()
+	c.(*net.TCPConn).CloseWrite()
+	near, far := ap(c.LocalAddr().String()), ap(c.RemoteAddr().String())
+	cache := check(NewCache(Options{}))(t)
+	for _, x := range []struct {
+		local, remote netip.AddrPort
+		state         analyzer.State
+	}{{near, far, analyzer.FinWait2}, {far, near, analyzer.CloseWait}} {
+		eventually(t, x.state.String(), func() bool {
+			s, ok, err := Lookup(x.local, x.remote)
+			return err == nil && ok && s.State == x.state
+		})
+		check(cache.Look())(t)
+		if o, ok := cache.Owner(x.local, x.remote); !ok || o.Process == nil || o.Process.PID != os.Getpid() || o.State != x.state {
+			t.Errorf("%s: %v, %v", x.state, o, ok)
+		}
+	}
+	if o, ok := cache.Owner(far, netip.AddrPort{}); !ok || o.Relation != Listens || o.Process.PID != os.Getpid() {
+		t.Errorf("the listener: %v, %v", o, ok)
+	}
+	if _, ok, err := Lookup(near, ap("127.0.0.1:1")); ok || err != nil {
+		t.Errorf("a socket that is not there: %v, %v", ok, err)
+	}
+	if _, ok, err := Lookup(far, ap("127.0.0.1:1")); ok || err != nil {
+		t.Errorf("a listener is no connection: %v, %v", ok, err)
+	}
 }
 
 // Without the right to enter a namespace, that is said, and the own one is

@@ -28,6 +28,7 @@ type scan struct {
 	namespaces []Namespace
 	hidden     int                 // processes whose descriptors may not be read
 	missed     map[uint32]struct{} // sockets whose holders were looked for in vain
+	cgroups    map[uint64]string   // paths of those in which sockets without a process are, by id
 }
 
 // holder is who has a socket open.

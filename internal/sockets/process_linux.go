@@ -247,3 +247,46 @@ func inodeOf(info fs.FileInfo) uint64 {
 	}
 	return 0
 }
+
+// maxCgroups bounds the cgroups that are looked through.
+const maxCgroups = 1 << 16
+
+// cgroups finds the paths of version 2 cgroups by their ids, which are the
+// inodes of their directories (kernfs).
+func (h *host) cgroups(want map[uint64]string) {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" {
+			cgroupsBelow(f[1], want)
+			return
+		}
+	}
+}
+
+// cgroupsBelow walks until it has found all that are wanted.
+func cgroupsBelow(root string, want map[uint64]string) {
+	found, visited := 0, 0
+	filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return nil // gone, or closed to us: its siblings may not be
+		}
+		if visited++; visited > maxCgroups {
+			return fs.SkipAll
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil
+		}
+		if _, ok := want[inodeOf(info)]; ok {
+			want[inodeOf(info)] = clean("/" + strings.Trim(strings.TrimPrefix(path, root), "/"))
+			found++
+		}
+		if found == len(want) {
+			return fs.SkipAll
+		}
+		return nil
+	})
+}

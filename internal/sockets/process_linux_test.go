@@ -128,6 +128,21 @@ func TestScanHidden(t *testing.T) {
 	}
 }
 
+// Cgroups are found by the inodes of their directories.
+func TestCgroups(t *testing.T) {
+	root := t.TempDir()
+	inner := filepath.Join(root, "system.slice", "docker-"+someID+".scope")
+	if err := os.MkdirAll(inner, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	id := inodeOf(check(os.Stat(inner))(t))
+	want := map[uint64]string{id: "", inodeOf(check(os.Stat(root))(t)): "", 1: ""}
+	cgroupsBelow(root, want)
+	if c := containerOf(want[id]); c.ID != someID || want[1] != "" || len(want) != 3 {
+		t.Errorf("%v", want)
+	}
+}
+
 // scanAsNobody scans without root's way around permission bits.
 func scanAsNobody(t *testing.T, proc *fakeProc) (s *scan) {
 	if os.Geteuid() != 0 {
