@@ -27,7 +27,8 @@ type Cache struct {
 	scanDue    time.Time // not before
 	scanTime   time.Time // of the last one
 	past       past
-	err        error // of the last look
+	err        error // of the last look at the sockets
+	scanErr    error // and at /proc
 }
 
 // source is what a Cache asks: the host, or a test's.
@@ -113,8 +114,11 @@ func (c *Cache) Blind() (why []string) {
 	if c.err != nil {
 		why = append(why, c.err.Error())
 	}
+	if c.scanErr != nil {
+		why = append(why, "who holds sockets may not be seen: "+c.scanErr.Error())
+	}
 	if n := c.scan.hidden; n > 0 {
-		why = append(why, fmt.Sprintf("the sockets of %s may not be seen: that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", many(n, "process", "processes")))
+		why = append(why, fmt.Sprintf("the sockets of %s may not be seen: that needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or Landlock forbids it", many(n, "process", "processes")))
 	}
 	if c.dump != nil && c.dump.Denied > 0 {
 		why = append(why, fmt.Sprintf("the sockets of %s may not be seen: that needs CAP_SYS_ADMIN", many(c.dump.Denied, "network namespace", "network namespaces")))
@@ -178,12 +182,17 @@ func (c *Cache) others(s *scan) []Namespace {
 	return s.namespaces
 }
 
-// scanProc scans /proc. Where that fails, what was known stays.
+// scanProc scans /proc. Where that fails, what was known stays; the scan is the
+// caller's alone to change.
 func (c *Cache) scanProc(start time.Time) *scan {
 	s, err := c.host.scan(c.scan)
 	if err != nil {
-		s = c.scan
+		known := *c.scan
+		s = &known
 	}
+	c.mu.Lock()
+	c.scanErr = err
+	c.mu.Unlock()
 	c.scanTime, c.scanDue = start, start.Add(max(scanEvery, share*time.Since(start)))
 	return s
 }

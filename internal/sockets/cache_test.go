@@ -36,6 +36,9 @@ func (h *fakeHost) scan(*scan) (*scan, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.scans++
+	if h.holders == nil {
+		return nil, errScan
+	}
 	s := &scan{holders: map[uint32]holder{}}
 	for inode, x := range h.holders {
 		s.holders[inode] = x
@@ -50,6 +53,9 @@ func (h *fakeHost) cgroups(want map[uint64]string) {
 		}
 	}
 }
+
+// errScan is a /proc that cannot be listed, as under Landlock.
+var errScan = errors.New("open /proc: permission denied")
 
 // later lets a Cache look again, as if the time had come.
 func (h *fakeHost) later(c *Cache) {
@@ -181,6 +187,19 @@ func TestRefreshFails(t *testing.T) {
 	h.later(c)
 	if got := owner(c, dbEnd, clientEnd); got != "postgres (pid 812)" {
 		t.Error(got)
+	}
+}
+
+// A /proc that cannot be listed hides the holders, and nothing else.
+func TestScanFails(t *testing.T) {
+	h := newFakeHost()
+	h.holders = nil
+	c := newCache(Options{}, h)
+	if got := owner(c, dbEnd, clientEnd); got != "a process that may not be seen (uid 70)" {
+		t.Error(got)
+	}
+	if why := strings.Join(c.Blind(), "; "); why != "who holds sockets may not be seen: open /proc: permission denied" {
+		t.Error(why)
 	}
 }
 

@@ -39,5 +39,18 @@
 // sockets: CAP_DAC_READ_SEARCH (to list /proc/PID/fd) and CAP_SYS_PTRACE (to
 // read its links; proc(5), ptrace(2) PTRACE_MODE_READ_FSCREDS). Other network
 // namespaces: CAP_SYS_PTRACE to find them and CAP_SYS_ADMIN to enter them
-// (setns(2)). What is missing is not an error: Blind says it.
+// (setns(2)). A process under Landlock may not read the links of any that is not
+// (landlock(7), ptrace restrictions), whatever its capabilities.
+//
+// What is missing is not an error: Blind says it. In a container the processes
+// of the host are seen only with its proc(5) mounted (Options.Proc) or its
+// process namespace shared; nothing tells that they are not seen, but that no
+// process holds a socket.
+//
+// # What it cannot say
+//
+// A socket that opened and closed between two looks was never seen; who listens
+// at its address then stands for its holder. An address that is translated on
+// the way (a published port of a container, a Kubernetes service) is not the
+// socket's: the listener that is named may be the proxy's.
 package sockets
