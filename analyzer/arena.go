@@ -29,14 +29,13 @@ const (
 	pieceHead   = 8
 	extentSize  = 1 << 18 // octets
 	extentUnits = extentSize / pieceUnit
-	// pieceMost is the longest piece: a flow's longest records take less.
-	pieceMost = 1 << 15
 )
 
 // roomFor is what a piece of n octets takes.
 func roomFor(n int) int { return pieceHead + (n+pieceUnit-1)/pieceUnit*pieceUnit }
 
-// take returns a piece of n octets, at most pieceMost, for a flow.
+// take returns a piece of n octets for a flow, fewer than an extent has: the longest
+// record of one takes a tenth of that.
 func (a *arena) take(id uint32, n int) (ref uint32, piece []byte) {
 	if len(a.extents) == 0 || a.extents[a.at].used+roomFor(n) > extentSize {
 		a.begin()
