@@ -12,11 +12,15 @@ type Interface struct {
 	LinkType  uint16         // of its frames, as listed at tcpdump.org/linktypes.html; meaningful when HasLinkType
 	MTU       int            // octets; 0 when not known
 	Packets   uint64         // received and sent since it is there; meaningful when HasPackets
-	// Missing says what keeps it from being captured on, each with what would
-	// help; empty when nothing does.
-	Missing []string
+	Missing   []Missing      // what keeps it from being captured on; empty when nothing does
 
 	HasLinkType, HasPackets bool
+}
+
+// Missing is something that keeps an interface from being captured on.
+type Missing struct {
+	What   string // as "no permission to capture"
+	Remedy string // what would help; empty where nothing is known to
 }
 
 // Ready reports whether a capture on the interface would begin.

@@ -45,13 +45,13 @@ func Interfaces() ([]Interface, error) {
 }
 
 // missingPermission tries to get a packet socket, which is bound to nothing.
-func missingPermission() []string {
+func missingPermission() []Missing {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
 		unix.Close(fd)
 		return nil
 	}
-	return []string{permissionProblem(err)}
+	return []Missing{permissionProblem(err)}
 }
 
 // describe reads an RTM_NEWLINK message: struct ifinfomsg and attributes.
@@ -80,7 +80,7 @@ func describe(m *syscall.NetlinkMessage) (Interface, bool) {
 		}
 	}
 	if one.State == "down" {
-		one.Missing = append(one.Missing, "interface is down: ip link set dev "+one.Name+" up")
+		one.Missing = append(one.Missing, downProblem(one.Name))
 	}
 	if !kind.known {
 		one.Missing = append(one.Missing, linkProblem(kind))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Interfaces lists the interfaces of this host by their index. It needs no
@@ -18,16 +19,13 @@ func Interfaces() ([]Interface, error) {
 	}
 	var list []Interface
 	for _, i := range all {
-		one := Interface{Name: i.Name, Index: i.Index, MTU: i.MTU, State: "up"}
+		one := Interface{Name: i.Name, Index: i.Index, MTU: i.MTU, State: "up", Missing: slices.Clone(unavailable)}
 		if i.Flags&net.FlagRunning == 0 {
 			one.State = "no carrier"
 		}
-		if unavailable != "" {
-			one.Missing = append(one.Missing, unavailable)
-		}
 		if i.Flags&net.FlagUp == 0 {
 			one.State = "down"
-			one.Missing = append(one.Missing, "interface is down")
+			one.Missing = append(one.Missing, Missing{"interface is down", ""})
 		}
 		addresses, _ := i.Addrs() // none, where the interface was removed meanwhile
 		for _, a := range addresses {

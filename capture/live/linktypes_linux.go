@@ -58,9 +58,10 @@ func hardwareOf(arphrd uint16) hardware {
 }
 
 // linkProblem says that frames of a kind cannot be decoded.
-func linkProblem(h hardware) string {
-	if h.name == "" {
-		return fmt.Sprintf("link type ARPHRD %d has no decoder here", h.arphrd)
+func linkProblem(h hardware) Missing {
+	name := h.name
+	if name == "" {
+		name = fmt.Sprintf("ARPHRD %d", h.arphrd)
 	}
-	return "link type " + h.name + " has no decoder here"
+	return Missing{"link type " + name + " has no decoder here", "capture on an interface that carries IP"}
 }

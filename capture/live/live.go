@@ -132,6 +132,11 @@ func (c *Config) notice(format string, args ...any) {
 	}
 }
 
+// lacks is the error for what is missing to capture on an interface.
+func lacks(name string, m Missing, cause error) *capture.Error {
+	return failure(name, m.What, m.Remedy, cause)
+}
+
 // failure is the error of a capture on an interface.
 func failure(name, problem, remedy string, cause error) *capture.Error {
 	return &capture.Error{File: name, Problem: problem, Remedy: remedy, Err: cause}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -23,8 +24,12 @@ import (
 // the program on to Linux as it is.
 var FilterOptions = filter.Options{Live: runtime.GOOS == "linux"}
 
-// readTimeout is how long libpcap collects frames before it hands them over.
-const readTimeout = 50 * time.Millisecond
+const (
+	// readTimeout is how long libpcap collects frames before it hands them over.
+	readTimeout = 50 * time.Millisecond
+	// lag is how long a frame may have been captured before it can be read.
+	lag = 3 * readTimeout
+)
 
 // handle is the Source of a libpcap handle.
 type handle struct {
@@ -44,7 +49,9 @@ type handle struct {
 
 // Open begins to capture, with libpcap. Its errors are of type *capture.Error,
 // but for a Config that is wrong in itself and a Filter that cannot be compiled.
-// Config.AwaitReturn is an error. libpcap names no interface of a frame on Any.
+// Config.AwaitReturn is an error. libpcap names no interface of a frame on Any,
+// and has nothing for Config.Notice. Of an interface that is removed, what it had
+// not yet handed over is lost.
 func Open(c Config) (Source, error) {
 	c, err := c.withDefaults()
 	switch {
@@ -115,12 +122,16 @@ func activate(c *Config) (*pcap.Handle, error) {
 	return h, nil
 }
 
+// stampInHardware asks for the adapter's time, which libpcap would take for a
+// wish only.
 func stampInHardware(inactive *pcap.InactiveHandle) error {
-	source, err := pcap.TimestampSourceFromString("adapter")
-	if err != nil {
-		return err
+	const adapter = "adapter" // pcap-tstamp(7)
+	for _, source := range inactive.SupportedTimestamps() {
+		if source.String() == adapter {
+			return inactive.SetTimestampSource(source)
+		}
 	}
-	return inactive.SetTimestampSource(source)
+	return errors.New("it cannot stamp every frame in hardware: leave hardware time out")
 }
 
 // openFailure words libpcap's error.
@@ -128,10 +139,7 @@ func openFailure(name string, err error) error {
 	remedy := "tcpflow-states interfaces lists what there is"
 	text := strings.TrimSpace(err.Error())
 	if strings.Contains(strings.ToLower(text), "permi") {
-		remedy = "run as root, or give the right to read /dev/bpf*"
-		if runtime.GOOS == "linux" {
-			remedy = "run as root, or: sudo setcap cap_net_raw+ep PROGRAM"
-		}
+		remedy = permissionRemedy()
 	}
 	return failure(name, text, remedy, err)
 }
@@ -194,12 +202,21 @@ func (s *handle) Next(p *capture.Packet) error {
 		case err == nil || idle && stopped != 0:
 			s.finish(io.EOF) // all that was captured before Stop is read
 		case !idle:
-			s.finish(failure(s.c.Interface, "capturing failed: "+strings.TrimSpace(err.Error()), "results cover what came before", err))
+			s.finish(s.broken(err))
 		case time.Since(s.ticked) >= s.c.Tick:
-			s.tick(p, time.Now().Add(-3*readTimeout))
+			s.tick(p, time.Now().Add(-lag))
 			return nil
 		}
 	}
+}
+
+// broken words an error of reading. libpcap tells a removed interface from other
+// trouble by its text only.
+func (s *handle) broken(err error) error {
+	if _, there := net.InterfaceByName(s.c.Interface); there != nil && s.c.Interface != Any {
+		return failure(s.c.Interface, "interface was removed", "results cover what came before", ErrGone)
+	}
+	return failure(s.c.Interface, "capturing failed: "+s.h.Error().Error(), "results cover what came before", err)
 }
 
 func (s *handle) finish(err error) {

@@ -8,14 +8,19 @@ import (
 )
 
 // permissionProblem says why there is no packet socket, and what would help.
-func permissionProblem(err error) string {
+func permissionProblem(err error) Missing {
 	switch {
 	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
-		return "no permission to capture: " + permissionRemedy()
+		return Missing{"no permission to capture", permissionRemedy()}
 	case errors.Is(err, unix.EAFNOSUPPORT):
-		return "the kernel has no packet sockets: load the module: modprobe af_packet"
+		return Missing{"the kernel has no packet sockets", "load the module: modprobe af_packet"}
 	}
-	return "no packet socket: " + err.Error()
+	return Missing{"no packet socket: " + err.Error(), ""}
+}
+
+// downProblem says that an interface is down.
+func downProblem(name string) Missing {
+	return Missing{"interface is down", "ip link set dev " + name + " up"}
 }
 
 // permissionRemedy says how to get the one capability that is needed.

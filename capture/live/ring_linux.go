@@ -164,10 +164,10 @@ func (r *ring) begin(fan *fanout, i, n int) error {
 		}
 		kind := hardwareOf(r.arphrd)
 		if !kind.known {
-			return unsupported(name, kind)
+			return lacks(name, linkProblem(kind), nil)
 		}
 		if !r.c.AwaitReturn && !r.s.up(name) {
-			return failure(name, "interface is down", "ip link set dev "+name+" up", unix.ENETDOWN)
+			return lacks(name, downProblem(name), unix.ENETDOWN)
 		}
 		kinds = []hardware{kind}
 	}
@@ -190,11 +190,6 @@ func (r *ring) begin(fan *fanout, i, n int) error {
 		return failure(name, "the kernel joins no rings: "+err.Error(), "use one", err)
 	}
 	return nil
-}
-
-// unsupported is the error for an interface whose frames cannot be decoded.
-func unsupported(name string, kind hardware) error {
-	return failure(name, linkProblem(kind), "capture on an interface that carries IP: tcpflow-states interfaces", nil)
 }
 
 // admit lets frames in: only now, so that none comes in that the filter would

@@ -44,7 +44,7 @@ type socket struct {
 func newSocket(c *Config) (*socket, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, failure(c.Interface, permissionProblem(err), "", err)
+		return nil, lacks(c.Interface, permissionProblem(err), err)
 	}
 	s := &socket{fd: fd}
 	if err := s.setUp(c); err != nil {
