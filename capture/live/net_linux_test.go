@@ -24,7 +24,7 @@ const limit = 20 * time.Second
 
 // namespace moves the test into a network namespace without anything but lo. Its
 // thread ends with the test, which keeps it.
-func namespace(t *testing.T) {
+func namespace(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: network namespaces take root")
@@ -43,7 +43,7 @@ func namespace(t *testing.T) {
 }
 
 // ip runs the command of that name, in the test's namespace.
-func ip(t *testing.T, args string) {
+func ip(t testing.TB, args string) {
 	t.Helper()
 	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 		t.Fatalf("ip %s: %v\n%s", args, err, out)
@@ -51,7 +51,7 @@ func ip(t *testing.T, args string) {
 }
 
 // output runs a command in the test's namespace.
-func output(t *testing.T, command string) string {
+func output(t testing.TB, command string) string {
 	t.Helper()
 	words := strings.Fields(command)
 	out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
@@ -62,14 +62,14 @@ func output(t *testing.T, command string) string {
 }
 
 // pair makes two interfaces, va and vb, of which each has what the other sends.
-func pair(t *testing.T) {
+func pair(t testing.TB) {
 	t.Helper()
 	namespace(t)
 	connect(t, "va", "vb")
 }
 
 // connect makes two interfaces that are up.
-func connect(t *testing.T, a, b string) {
+func connect(t testing.TB, a, b string) {
 	t.Helper()
 	ip(t, "link add "+a+" type veth peer name "+b)
 	for _, name := range []string{a, b} {
@@ -81,7 +81,7 @@ func connect(t *testing.T, a, b string) {
 
 // running waits until an interface sends what it is given: the kernel has it do
 // so some time after it was set up.
-func running(t *testing.T, name string) {
+func running(t testing.TB, name string) {
 	t.Helper()
 	for end := time.Now().Add(limit); !strings.Contains(output(t, "ip link show "+name), "state UP"); {
 		if time.Now().After(end) {
@@ -93,12 +93,12 @@ func running(t *testing.T, name string) {
 
 // sender sends frames as they are.
 type sender struct {
-	t  *testing.T
+	t  testing.TB
 	fd int
 	to unix.SockaddrLinklayer
 }
 
-func sendOn(t *testing.T, name string) *sender {
+func sendOn(t testing.TB, name string) *sender {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -165,7 +165,7 @@ var toServer = flow{40000, 80}
 // numbered is a frame that can be told by its sequence number.
 func numbered(n int) []byte { return ether(ipv4, segment(toServer, uint32(n), 100)) }
 
-func open(t *testing.T, c Config) Source {
+func open(t testing.TB, c Config) Source {
 	t.Helper()
 	if c.Interface == "" {
 		c.Interface = "vb"
