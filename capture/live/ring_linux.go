@@ -80,13 +80,12 @@ func Open(c Config) (Source, error) {
 }
 
 // OpenSeveral begins to capture with n sources that share the frames, for a
-// goroutine each: the kernel deals them out by addresses and ports so that both
-// directions of a flow are one source's (PACKET_FANOUT_HASH of packet(7), with
-// the flow dissector's symmetric hash). It hashes IP fragments, ICMP errors, and
-// what it knows no tunnel for, as VXLAN, by the addresses and ports of the outer
-// headers: what of a flow is in these may come from another source. Segment.Link
-// and Segment.Path mean the same for all, and Links is one list. Each has a
-// Config.Buffer; only the first has Notice. Options.OnFrame is called by all.
+// goroutine each. Both directions of a flow are one source's, and so are the ICMP
+// errors about it. The exception are segments in IP fragments, of which only the
+// first has ports: they are dealt out by the addresses, as is all that is not TCP
+// and all that tunnels carry. Segment.Link and Segment.Path mean the same for all
+// sources, and Links is one list. Each has a ring of Config.Buffer; only the first
+// has Notice. Decode.OnFrame is called by all, each in its goroutine.
 //
 // A socket in a fanout group cannot be bound again, so with n above 1
 // Config.AwaitReturn is an error.
@@ -186,7 +185,7 @@ func (r *ring) begin(fan *fanout, i, n int) error {
 	if n == 1 {
 		return nil
 	}
-	if err := fan.join(r.s, i); err != nil {
+	if err := fan.join(r.s, i == 0); err != nil {
 		return failure(name, "the kernel joins no rings: "+err.Error(), "use one", err)
 	}
 	return nil
@@ -199,23 +198,6 @@ func (r *ring) admit() error {
 		return failure(r.c.Interface, "the kernel refuses the filter: "+err.Error(), "", err)
 	}
 	return nil
-}
-
-// fanout is a group of sockets.
-type fanout struct{ id int }
-
-// join adds the socket. The kernel chooses a number for the first one's group.
-func (f *fanout) join(s *socket, i int) error {
-	mode := unix.PACKET_FANOUT_HASH
-	if i == 0 {
-		mode |= unix.PACKET_FANOUT_FLAG_UNIQUEID
-	}
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, mode<<16|f.id); err != nil {
-		return err
-	}
-	n, err := unix.GetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT)
-	f.id = n & 0xffff
-	return err
 }
 
 func (r *ring) Stats() *capture.Stats  { return r.feed.Stats() }
