@@ -61,7 +61,8 @@ type Config struct {
 	HardwareTime bool
 
 	// Buffer is the size of the kernel's ring in octets, for each source: 16 MiB
-	// when 0, and 2 MiB at the least. It is memory that cannot be swapped out.
+	// when 0, 2 MiB at the least and 1 GiB at the most, in steps of 1 MiB. It is
+	// memory that cannot be swapped out.
 	Buffer int
 
 	// Tick is after how long without a packet Next delivers a KindTick;
@@ -117,9 +118,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Tick <= 0 {
 		c.Tick = DefaultTick
 	}
-	const usual, least = 16 << 20, 2 << 20
-	if c.Buffer == 0 {
+	const usual, least, most = 16 << 20, 2 << 20, 1 << 30
+	switch {
+	case c.Buffer == 0:
 		c.Buffer = usual
+	case c.Buffer > most:
+		return c, fmt.Errorf("a buffer of %d octets: 1 GiB is the most", c.Buffer)
 	}
 	c.Buffer = max(c.Buffer, least)
 	return c, nil

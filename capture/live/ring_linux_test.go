@@ -5,6 +5,7 @@ package live
 import (
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -93,9 +94,8 @@ func openTun(t *testing.T, name string) int {
 func TestSeveral(t *testing.T) {
 	pair(t)
 	const flows, each = 200, 50
+	keepSending(t, sendOn(t, "va"), ether(ipv4, segment(flow{1, 2}, 0, 0))) // while they are opened
 	to := sendOn(t, "va")
-	noise := ether(ipv4, segment(flow{1, 2}, 0, 0))
-	keepSending(t, to, noise) // while they are opened
 	sources, err := OpenSeveral(Config{Interface: "vb", Filter: parse(t, "port 80")}, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func TestOpenErrors(t *testing.T) {
 		{"a name that is too long", Config{Interface: "averyveryverylongname"}, "averyveryverylongname: no such interface"},
 		{"down", Config{Interface: "down0"}, "down0: interface is down: ip link set dev down0 up"},
 		{"veth has no clock", Config{Interface: "vb", HardwareTime: true}, "vb: it cannot stamp every frame in hardware: leave hardware time out"},
-		{"more memory than there is", Config{Interface: "vb", Buffer: 1 << 43}, "vb: no memory for a ring of "},
+		{"too much memory", Config{Interface: "vb", Buffer: math.MaxInt}, "a buffer of "},
 	} {
 		s, err := Open(c.c)
 		if err == nil {
