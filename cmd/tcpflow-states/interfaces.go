@@ -108,6 +108,8 @@ func interfaceNames() (ready []string) {
 	var lacking []string
 	for i := range list {
 		switch n := &list[i]; {
+		case n.Ready() && n.Name == live.Any:
+			ready = append(ready, cobra.CompletionWithDesc(n.Name, "all interfaces"))
 		case n.Ready():
 			ready = append(ready, cobra.CompletionWithDesc(n.Name, strings.TrimSpace(n.Link+" "+n.State)))
 		default:
