@@ -4,6 +4,7 @@ package live
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,5 +62,12 @@ func (r *ring) comeBack() {
 	if r.s.up(name) {
 		r.down = false
 		r.c.notice("%s is back", name)
+	}
+}
+
+// notice tells what happens to the interface.
+func (c *Config) notice(format string, args ...any) {
+	if c.Notice != nil {
+		c.Notice(fmt.Sprintf(format, args...))
 	}
 }

@@ -9,8 +9,6 @@ import (
 const (
 	linkEthernet = 1
 	linkRawIP    = 101
-	// linkUnknown is of no link type: LINKTYPE numbers are far below.
-	linkUnknown = 0xffff
 )
 
 // hardware is one kind of interface, as if_arp.h numbers them.

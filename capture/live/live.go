@@ -129,13 +129,6 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// notice tells what happens to the interface.
-func (c *Config) notice(format string, args ...any) {
-	if c.Notice != nil {
-		c.Notice(fmt.Sprintf(format, args...))
-	}
-}
-
 // lacks is the error for what is missing to capture on an interface.
 func lacks(name string, m Missing, cause error) *capture.Error {
 	return failure(name, m.What, m.Remedy, cause)

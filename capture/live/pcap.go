@@ -67,7 +67,7 @@ func Open(c Config) (Source, error) {
 	linkType := linkTypeOf(h)
 	if capture.LinkTypeName(linkType) == "" {
 		h.Close()
-		return nil, failure(c.Interface, fmt.Sprintf("link type %d has no decoder here", linkType), "capture on an interface that carries IP", nil)
+		return nil, lacks(c.Interface, Missing{fmt.Sprintf("link type %d has no decoder here", linkType), "capture on an interface that carries IP"}, nil)
 	}
 	if err := setFilter(h, &c, linkType); err != nil {
 		h.Close()

@@ -26,6 +26,9 @@ const (
 	macsLen    = 12                                  // of an Ethernet header before the place of a VLAN tag
 	vlanTagLen = 4
 
+	// linkUnknown is of no link type: LINKTYPE numbers are far below.
+	linkUnknown = 0xffff
+
 	// lag is how long a frame may be in the ring before it can be read.
 	lag = 3 * retire
 	// drain is how long the last frames are waited for at the end, looking every
