@@ -116,6 +116,7 @@ const (
 type fragments struct {
 	buckets        [maxDatagrams]*datagram // by key, linked by next
 	n              int                     // in the list
+	lasts          int64                   // ns that a datagram waits for its fragments
 	oldest, newest *datagram
 	free           *datagram // linked by newer
 
@@ -160,7 +161,10 @@ func (d *decoder) fragment(f *frame, p *Packet) Reason {
 		return SkippedMalformedIP
 	}
 	if d.frags == nil {
-		d.frags = &fragments{}
+		d.frags = &fragments{lasts: d.patience}
+		if d.patience == 0 {
+			d.frags.lasts = fragmentsLast
+		}
 	}
 	g := d.frags
 	if q.offset != 0 {
@@ -245,7 +249,7 @@ func (g *fragments) find(k datagramKey, f *frame) *datagram {
 	bucket := g.bucket(&k)
 	for t := *bucket; t != nil; t = t.next {
 		// One that is too old settle is about to give up.
-		if t.key == k && f.time-t.first <= fragmentsLast {
+		if t.key == k && f.time-t.first <= g.lasts {
 			return t
 		}
 	}

@@ -173,7 +173,9 @@ type decoder struct {
 	frame       frame // the current one; here so that it is not allocated
 	unreachable bool  // the last packet delivered was an ICMP error
 	links       *linkTable
+	last        lastPlace
 	frags       *fragments // nil until there is a fragment
+	patience    int64      // ns that a datagram waits for its fragments; 0: fragmentsLast
 }
 
 // decode fills p from a frame, or says why the frame is passed over.
@@ -226,7 +228,7 @@ func (d *decoder) name(f *frame) {
 // place fills in where a packet was seen.
 func (d *decoder) place(f *frame, p *Packet) {
 	d.name(f)
-	link, path := d.links.number(&f.path)
+	link, path := d.number(&f.path)
 	d.unreachable = p.Kind == KindUnreachable
 	if d.unreachable {
 		p.Unreachable.Link, p.Unreachable.Path = link, path

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -73,8 +74,10 @@ func (f *frame) push(h hop) Reason {
 }
 
 // linkTable numbers the links that a capture shows, in the order in which they
-// first deliver something, and the paths of VLANs and tunnels among them.
+// first deliver something, and the paths of VLANs and tunnels among them. Several
+// decoders may share one, each in its own goroutine.
 type linkTable struct {
+	mu      sync.Mutex // of all below but shown and the options
 	list    []analyzer.Link
 	shown   atomic.Pointer[[]analyzer.Link] // list, for any goroutine
 	paths   []uint32                        // Segment.Path of each link
@@ -82,24 +85,39 @@ type linkTable struct {
 	byHops  map[[maxHops]hop]uint32 // number of a VLAN and tunnel path, from 1
 	names   []string                // of interfaces
 	byName  map[string]uint32
-	last    path // the path asked for last, and its number: nearly always the next one
-	lastNum uint32
 
 	ignoreVLAN, ignoreTunnel bool // Options
 }
 
+// lastPlace is the path that a decoder has asked for last, and its numbers:
+// nearly always it asks for the same next.
+type lastPlace struct {
+	at         path
+	link, path uint32
+	known      bool
+}
+
 // number returns the numbers of a path: Segment.Link and Segment.Path. It
 // allocates only for a new one.
-func (t *linkTable) number(p *path) (link, path uint32) {
-	if !p.same(&t.last) || len(t.list) == 0 {
+func (d *decoder) number(p *path) (link, path uint32) {
+	l := &d.last
+	if !l.known || !p.same(&l.at) {
 		clear(p.hops[p.depth:])
-		n, known := t.numbers[*p]
-		if !known {
-			n = t.add(p)
-		}
-		t.last, t.lastNum = *p, n
+		l.link, l.path = d.links.number(p)
+		l.at, l.known = *p, true
 	}
-	return t.lastNum, t.paths[t.lastNum]
+	return l.link, l.path
+}
+
+// number is the decoder's for a path that it did not ask for last.
+func (t *linkTable) number(p *path) (link, path uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, known := t.numbers[*p]
+	if !known {
+		n = t.add(p)
+	}
+	return n, t.paths[n]
 }
 
 // links returns the links so far; callable from any goroutine.
@@ -174,7 +192,10 @@ func (t *linkTable) hopsNumber(p *path) uint32 {
 // internBytes is intern for a name that a frame carries; it allocates only for
 // a new one.
 func (t *linkTable) internBytes(name []byte) uint32 {
-	if n, known := t.byName[string(name)]; known {
+	t.mu.Lock()
+	n, known := t.byName[string(name)]
+	t.mu.Unlock()
+	if known {
 		return n
 	}
 	return t.intern(strings.ToValidUTF8(string(name), ""))
@@ -184,6 +205,8 @@ func (t *linkTable) internBytes(name []byte) uint32 {
 // later section of a pcapng file is the same link. A pcap file has one
 // interface without a name, number 0.
 func (t *linkTable) intern(name string) uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if n, known := t.byName[name]; known {
 		return n
 	}
@@ -201,6 +224,8 @@ func (t *linkTable) intern(name string) uint32 {
 
 // nameOf is the interface name of a number that intern has given.
 func (t *linkTable) nameOf(number uint32) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if int(number) < len(t.names) {
 		return t.names[number]
 	}

@@ -43,6 +43,7 @@ type Kind uint8
 const (
 	KindSegment     Kind = iota // Packet.Segment: a TCP segment
 	KindUnreachable             // Packet.Unreachable: an ICMP error that quotes a TCP segment
+	KindTick                    // Packet.Tick: nothing came for a while; of live sources only
 )
 
 // Packet is one thing of interest to the analyzer. It is a value without
@@ -51,6 +52,11 @@ type Packet struct {
 	Kind        Kind
 	Segment     analyzer.Segment     // meaningful when Kind is KindSegment
 	Unreachable analyzer.Unreachable // meaningful when Kind is KindUnreachable
+
+	// Tick is meaningful when Kind is KindTick: what the source delivers later
+	// was captured later than this, in ns since 1970-01-01 UTC. Timers may run
+	// up to it.
+	Tick int64
 }
 
 // Source delivers the packets of one capture in file order. Its methods are for
@@ -222,6 +228,7 @@ type stream struct {
 	err    error // final: io.EOF or *Error
 
 	onFrame func(*Frame)
+	shown   Frame // to onFrame; here so that it is not allocated
 	filter  *filter.Filter
 }
 
@@ -267,8 +274,9 @@ func (s *stream) begin(port *port, data []byte, wire uint32, time int64) *frame 
 	f := &s.d.frame
 	f.refused = s.filter != nil && !s.accepts(port, data, wire)
 	if s.onFrame != nil && !f.refused {
-		s.onFrame(&Frame{Number: s.stats.Frames + 1, Time: time, LinkType: port.number,
-			Interface: s.d.links.nameOf(port.name), Data: data, Wire: wire})
+		s.shown = Frame{Number: s.stats.Frames + 1, Time: time, LinkType: port.number,
+			Interface: s.d.links.nameOf(port.name), Data: data, Wire: wire}
+		s.onFrame(&s.shown)
 	}
 	f.port = port
 	f.data = data
@@ -451,15 +459,22 @@ func newStream(r io.Reader, name string, o Options) *stream {
 	if o.Window > 0 {
 		size = max(o.Window, minWindow)
 	}
+	s := newDecoding(name, o)
+	s.filter = o.Filter
+	s.w.r = r
+	s.w.buf = make([]byte, size)
+	return s
+}
+
+// newDecoding makes a stream without an input.
+func newDecoding(name string, o Options) *stream {
 	s := &stream{stats: Stats{Name: name}, look: o.look}
 	if s.d.links = o.links; s.d.links == nil {
 		s.d.links = &linkTable{}
 	}
 	s.d.frame.verify = o.VerifyChecksums
-	s.onFrame, s.filter = o.OnFrame, o.Filter
+	s.onFrame = o.OnFrame
 	s.d.links.ignoreVLAN, s.d.links.ignoreTunnel = o.IgnoreVLAN, o.IgnoreTunnel
-	s.w.r = r
-	s.w.buf = make([]byte, size)
 	return s
 }
 

@@ -85,13 +85,18 @@ func (g *fragments) settle(r Reason, p *Packet, st *Stats, now int64) bool {
 		}
 	}
 	g.first = false
-	for g.oldest != nil && (now-g.oldest.first > fragmentsLast || g.n > maxDatagrams) {
-		g.giveUp(g.oldest, st)
-	}
+	g.expire(now, st)
 	if r == delivered && g.waiting.n > 0 {
 		return g.queue(p, nil, st)
 	}
 	return ready
+}
+
+// expire gives up the datagrams that have waited too long, or are too many.
+func (g *fragments) expire(now int64, st *Stats) {
+	for g.oldest != nil && (now-g.oldest.first > g.lasts || g.n > maxDatagrams) {
+		g.giveUp(g.oldest, st)
+	}
 }
 
 // queue puts p at the end of the waiting list, or, as it is full, makes it the

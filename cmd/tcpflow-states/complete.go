@@ -11,6 +11,7 @@ import (
 
 // completions are the names that a shell offers for a flag.
 var completions = map[string]func() []string{
+	"interface":    interfaceNames,
 	"format":       formatNames,
 	"os":           profileNames,
 	"finding":      findingNames,

@@ -78,7 +78,7 @@ func extract(o *extractOptions, name string) error {
 	switch {
 	case o.write == "":
 		return errors.New("where to? give -w OUT: tcpflow-states extract " + name + " -w OUT.pcapng")
-	case live(name):
+	case growing(name):
 		return fmt.Errorf("%s is a pipe: extract reads its capture more than once: save it to a file first", title(name))
 	}
 	if err := o.check(); err != nil {

@@ -128,10 +128,10 @@ func (c *together) close() error {
 	return c.out.Close()
 }
 
-// live reports whether a capture may have to be waited for, while it is made:
+// growing reports whether a capture may have to be waited for, while it is made:
 // standard input, named pipes, what the shell makes of <(…), terminals and other
 // devices.
-func live(name string) bool {
+func growing(name string) bool {
 	if name == "-" {
 		return true
 	}
@@ -140,7 +140,7 @@ func live(name string) bool {
 }
 
 // piped reports whether a capture may come while it is made.
-func (in *inputs) piped() bool { return slices.ContainsFunc(in.names, live) }
+func (in *inputs) piped() bool { return slices.ContainsFunc(in.names, growing) }
 
 // title is what reports call a capture.
 func title(name string) string {
@@ -161,7 +161,7 @@ func (in *inputs) titles() []string {
 
 // open opens a capture.
 func (in *inputs) open(name string, o capture.Options) (capture.Source, error) {
-	if !live(name) {
+	if !growing(name) {
 		return capture.Open(name, o)
 	}
 	p := in.pipe(name)
@@ -217,12 +217,12 @@ func (in *inputs) openAll() (capture.Source, error) {
 func (in *inputs) merge() *capture.Merge {
 	var parts []capture.Input
 	for _, name := range in.names {
-		if live(name) {
+		if growing(name) {
 			in.pipe(name) // all at once: one producer may feed several
 		}
-		parts = append(parts, capture.Input{Name: title(name), Once: live(name),
+		parts = append(parts, capture.Input{Name: title(name), Once: growing(name),
 			Open: func(o capture.Options) (capture.Source, error) {
-				if in.stopped.Load() && !live(name) {
+				if in.stopped.Load() && !growing(name) {
 					return nil, interrupted(title(name), 0)
 				}
 				return in.open(name, o)
@@ -288,7 +288,7 @@ func (in *inputs) faults(m *capture.Merge) []error {
 	faults := make([]error, len(parts))
 	for i, p := range parts {
 		// Once a capture has a format, its source was opened.
-		ended := in.stopped.Load() && live(in.names[i]) && p.Stats.Format != ""
+		ended := in.stopped.Load() && growing(in.names[i]) && p.Stats.Format != ""
 		switch {
 		case p.Err != nil && !(ended && errors.Is(p.Err, io.ErrUnexpectedEOF)):
 			faults[i] = p.Err

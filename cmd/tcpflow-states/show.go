@@ -98,7 +98,7 @@ func (o *showOptions) choose(args []string) error {
 		return nil
 	case !others:
 		return errors.New("which flow? give --flow N with a number from: tcpflow-states analyze --all " + strings.Join(args, " "))
-	case slices.ContainsFunc(args, live):
+	case slices.ContainsFunc(args, growing):
 		return errors.New("which flow? a pipe can be read only once: give --flow N alone, or save the capture to a file first")
 	}
 	found, err := o.matching(args)

@@ -1,0 +1,92 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Interface is one that could be captured on, as `interfaces` lists it.
+type Interface struct {
+	Name      string    `json:"name"`
+	Index     int       `json:"index,omitempty"`     // absent for any
+	Addresses []string  `json:"addresses,omitempty"` // with the length of their network's prefix
+	State     string    `json:"state,omitempty"`     // up, down, no carrier; absent for any
+	Link      string    `json:"link,omitempty"`      // as "Ethernet"
+	LinkType  *uint16   `json:"link_type,omitempty"` // as listed at tcpdump.org/linktypes.html
+	MTU       int       `json:"mtu,omitempty"`       // octets
+	Packets   *uint64   `json:"packets,omitempty"`   // received and sent since it is there
+	Ready     bool      `json:"ready"`               // nothing is missing
+	Missing   []Missing `json:"missing,omitempty"`
+}
+
+// Missing is something that keeps an interface from being captured on.
+type Missing struct {
+	What   string `json:"what"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// InterfacesJSON writes the list as one object.
+func InterfacesJSON(w io.Writer, list []Interface) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(struct {
+		Schema     string      `json:"schema"`
+		Interfaces []Interface `json:"interfaces"`
+	}{Schema, list})
+}
+
+var interfaceColumns = []column{
+	{name: "Name"}, {name: "State"}, {name: "Link", spare: 1}, {name: "MTU", right: true, spare: 3},
+	{name: "Packets", right: true, spare: 2}, {name: "Addresses"}, {name: "Missing"},
+}
+
+// InterfacesTable writes the list for a person, no wider than width columns
+// where that can be; 0 is any width. Below it stands what would help.
+func InterfacesTable(w io.Writer, list []Interface, width int, color bool) error {
+	p := newPainter(color)
+	out := bufio.NewWriter(w)
+	g := &grid{cols: slices.Clone(interfaceColumns)}
+	var remedies []Missing
+	for i := range list {
+		g.rows = append(g.rows, list[i].cells())
+		for _, m := range list[i].Missing {
+			if m.Remedy != "" && !slices.Contains(remedies, m) {
+				remedies = append(remedies, m)
+			}
+		}
+	}
+	g.fit(width)
+	if err := g.render(out, p); err != nil {
+		return err
+	}
+	if width == 0 {
+		width = 100
+	}
+	for i, m := range remedies {
+		if i == 0 {
+			out.WriteString("\n")
+		}
+		Wrap(out, Clean(m.What)+": ", Clean(m.Remedy), width)
+	}
+	return out.Flush()
+}
+
+// cells are an interface's columns.
+func (i *Interface) cells() []string {
+	var missing []string
+	for _, m := range i.Missing {
+		missing = append(missing, Clean(m.What))
+	}
+	mtu, packets := "", ""
+	if i.MTU > 0 {
+		mtu = strconv.Itoa(i.MTU)
+	}
+	if i.Packets != nil {
+		packets = strconv.FormatUint(*i.Packets, 10)
+	}
+	return []string{Clean(i.Name), i.State, Clean(i.Link), mtu, packets, strings.Join(i.Addresses, "\n"), strings.Join(missing, "\n")}
+}
