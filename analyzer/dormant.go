@@ -40,6 +40,7 @@ const hasRest = 1 << 31
 // rest is what a dormant flow has of pointers.
 type rest struct {
 	mirrors     []Key
+	told        []told
 	zeek        zeekRest
 	spans       [2]spanSet
 	transitions []Transition
@@ -216,11 +217,11 @@ func (f *Flow) rest() *rest {
 		withdrawn = withdrawn || f.Transitions[i].Withdrawn != nil
 	}
 	a, b := &f.Sides[0].spans, &f.Sides[1].spans
-	if len(f.mirrors) == 0 && (f.zeek == nil || f.zeek.empty()) && len(a.s)+len(b.s) == 0 && len(f.Findings) == 0 && !withdrawn {
+	if len(f.mirrors)+len(f.told) == 0 && (f.zeek == nil || f.zeek.empty()) && len(a.s)+len(b.s) == 0 && len(f.Findings) == 0 && !withdrawn {
 		return nil
 	}
-	r := &rest{mirrors: f.mirrors, spans: [2]spanSet{*a, *b}, findings: f.Findings}
-	f.mirrors, f.Findings = nil, nil
+	r := &rest{mirrors: f.mirrors, told: f.told, spans: [2]spanSet{*a, *b}, findings: f.Findings}
+	f.mirrors, f.told, f.Findings = nil, nil, nil
 	if f.zeek != nil {
 		r.zeek, f.zeek.zeekRest = f.zeek.zeekRest, zeekRest{}
 	}
@@ -233,7 +234,7 @@ func (f *Flow) rest() *rest {
 
 // restore puts it back.
 func (f *Flow) restore(r *rest) {
-	f.mirrors, f.Findings = r.mirrors, r.findings
+	f.mirrors, f.told, f.Findings = r.mirrors, r.told, r.findings
 	if f.zeek != nil {
 		f.zeek.zeekRest = r.zeek
 	}

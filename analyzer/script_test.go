@@ -58,12 +58,14 @@ func test(t *testing.T, s *script.Script, file string) {
 }
 
 // modes are ways of a Tracker to come to the same result.
-var modes = []mode{{name: "all awake"}, {name: "one awake", awake: 1}, {name: "not predicted", unpredicted: true}}
+var modes = []mode{{name: "all awake"}, {name: "one awake", awake: 1}, {name: "not predicted", unpredicted: true},
+	{name: "one awake, looked at", awake: 1, looked: true}}
 
 type mode struct {
 	name        string
 	awake       int
 	unpredicted bool
+	looked      bool // for findings before the end of flows
 }
 
 // result is what the tracker said of a script.
@@ -98,6 +100,9 @@ func run(s *script.Script, v script.Variant, m mode) *result {
 	cfg.OnFlow = func(f *analyzer.Flow) {
 		r.flow(f, side)
 		rollup.Add(f)
+	}
+	if m.looked {
+		cfg.OnFinding = func(*analyzer.Flow, *analyzer.Finding) {}
 	}
 	tr := analyzer.New(cfg)
 	last = "-"

@@ -26,7 +26,8 @@ import (
 // remembered once their flows have ended.
 //
 // It calls Config.OnFlow on the caller's goroutine, in Observe and Close. It is
-// not safe for concurrent use, and has no OnStep.
+// not safe for concurrent use, and has neither OnStep nor
+// OnFinding.
 type Shards struct {
 	cfg      Config
 	trackers [numShards]*Tracker
@@ -97,7 +98,7 @@ func NewShards(cfg Config, workers int) *Shards {
 	s := &Shards{cfg: cfg, number: cfg.FirstNumber, filling: new(batch), work: make([]chan *batch, workers)}
 	s.delivery.init()
 	each := cfg
-	each.OnFlow, each.OnStep = nil, nil
+	each.OnFlow, each.OnStep, each.OnFinding = nil, nil, nil
 	each.MaxFlows = max(1, cmp.Or(cfg.MaxFlows, DefaultMaxFlows)/numShards)
 	each.Awake = max(1, cmp.Or(cfg.Awake, DefaultAwake)/numShards)
 	for i := range s.trackers {

@@ -23,10 +23,11 @@ type tracked struct {
 
 // flowRefs is what few flows have.
 type flowRefs struct {
-	idle    *idle // nil: it has never been silent for idleAfter
-	mirrors []Key // on other paths, that repeat its segments
-	older   *Flow // the flow before it on the pair, while both may have segments
-	zeek    *zeek // nil without Config.Peers
+	idle    *idle  // nil: it has never been silent for idleAfter
+	mirrors []Key  // on other paths, that repeat its segments
+	older   *Flow  // the flow before it on the pair, while both may have segments
+	zeek    *zeek  // nil without Config.Peers
+	told    []told // to Config.OnFinding
 }
 
 // summarise fills in what is known only when a flow ends.

@@ -164,6 +164,9 @@ func (t *Tracker) drop(f *Flow) {
 
 // release makes an id and its place free.
 func (t *Tracker) release(id uint32) {
+	if t.wheel != nil {
+		t.wheel.remove(id)
+	}
 	e := t.entry(id)
 	t.free = append(t.free, e.where)
 	*e = entry{after: t.freeID}
@@ -431,6 +434,9 @@ func (t *Tracker) end(f *Flow) {
 			d.End(d, f)
 		}
 	}
+	if t.cfg.OnFinding != nil {
+		t.tell(f, f.Findings)
+	}
 	if t.cfg.OnFlow != nil {
 		t.cfg.OnFlow(f)
 	}
@@ -456,10 +462,10 @@ func (t *Tracker) remember(f *Flow) {
 func (f *Flow) reset() {
 	transitions, findings, remarks, mirrors := f.Transitions[:0], f.Findings[:0], f.Remarks[:0], f.mirrors[:0]
 	inbox := [2][]input{f.Sides[0].inbox[:0], f.Sides[1].inbox[:0]}
-	zeek, rules := f.zeek, f.rules
+	zeek, rules, told := f.zeek, f.rules, f.told[:0]
 	zeek.reset()
 	*f = Flow{}
 	f.Transitions, f.Findings, f.Remarks, f.mirrors = transitions, findings, remarks, mirrors
 	f.Sides[0].inbox, f.Sides[1].inbox = inbox[0], inbox[1]
-	f.zeek, f.rules = zeek, rules
+	f.zeek, f.rules, f.told = zeek, rules, told
 }

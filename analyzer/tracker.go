@@ -31,6 +31,12 @@ type Config struct {
 	// OnFlow is given each flow as it ends; the flows that the capture's end
 	// cuts off come last, by number.
 	OnFlow func(*Flow)
+	// OnFinding, if set, is given each finding about one flow as soon as it is
+	// known, once for a detector and side: those of a segment with it, those of
+	// a side that is stuck when its time has passed (Advance), and the others
+	// before the flow is given to OnFlow. A later segment may take back what
+	// such a finding rests on; then OnFlow's flow does not have it.
+	OnFinding func(*Flow, *Finding)
 	// OnStep, if set, is given each step of every flow.
 	OnStep func(*Step)
 	// Detectors are what looks for findings; nil is Detectors.
@@ -82,6 +88,9 @@ type Tracker struct {
 	totals    Totals
 	step      Step
 	streams   *conversations // nil without Config.Peers
+	wheel     *wheel         // nil without Config.OnFinding
+	glance    Flow           // see watch.go
+	glanced   []Finding
 
 	// The flows held: see table.go and dormant.go.
 	index    index
@@ -133,6 +142,9 @@ func New(cfg Config) *Tracker {
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key),
 		index: newIndex(), rests: make(map[uint32]*rest)}
 	t.arena.moved = func(id, ref uint32) { t.entry(id).where = ref }
+	if cfg.OnFinding != nil {
+		t.wheel = new(wheel)
+	}
 	if cfg.Peers {
 		t.streams = newConversations(conversationsKept, nil)
 	}
@@ -236,6 +248,9 @@ func (t *Tracker) after(f *Flow, s Side, x *Segment, facts Facts, before [2]Stat
 	if facts&t.wants != 0 || t.cfg.OnStep != nil {
 		t.hand(f, s, x, facts)
 	}
+	if t.wheel != nil {
+		t.watch(f)
+	}
 	if f.Sides[0].State != before[0] || f.Sides[1].State != before[1] || t.entry(f.id).list != listOpen {
 		t.enlist(f)
 	}
@@ -304,6 +319,9 @@ func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 		return
 	}
 	f.takeUnreachable(s, u)
+	if t.wheel != nil {
+		t.watch(f)
+	}
 	t.enlist(f)
 }
 
@@ -324,6 +342,9 @@ func (t *Tracker) Advance(now int64) {
 		t.expire(t.get(id))
 	}
 	t.now = now
+	if t.wheel != nil {
+		t.look(now)
+	}
 }
 
 // nextExpiry returns the flow whose list lets it rest no longer than at, before

@@ -1,0 +1,112 @@
+package analyzer
+
+// What a detector says of a segment is known at once, and what it says of a
+// flow's end is known late: a connection that nobody closes has none. So where
+// somebody waits for findings (Config.OnFinding), a flow with a side that should
+// not stay where it is is looked at as if the capture ended, once it has been
+// there for as long as Config.Stuck allows.
+
+// told names a finding that OnFinding was given.
+type told struct {
+	detector *Detector
+	side     Side
+}
+
+// watched says until when each side may rest where it is: 0 where it may for ever.
+func (f *Flow) watched() (due int64) {
+	if f.replaced() {
+		return 0
+	}
+	for s := range f.Sides {
+		e := &f.Sides[s]
+		limit := int64(f.limits[e.State])
+		if !unfinished(e) || limit <= 0 {
+			continue
+		}
+		if at := max(e.Since, e.LastData, f.Start) + limit; due == 0 || at < due {
+			due = at
+		}
+	}
+	return due
+}
+
+// unfinished reports whether a side waits for somebody: of those that are
+// established, one that does not let its peer send.
+func unfinished(e *Endpoint) bool {
+	switch e.State {
+	case SynSent, SynReceived, FinWait1, FinWait2, CloseWait, Closing, LastAck:
+		return true
+	case Established:
+		return e.stall() != nil
+	}
+	return false
+}
+
+// watch lets a flow be looked at when it is due, and tells what detectors have
+// said of its last segment.
+func (t *Tracker) watch(f *Flow) {
+	t.tell(f, f.Findings)
+	t.wheel.call(f.id, f.watched())
+}
+
+// look looks at flows whose time has come.
+func (t *Tracker) look(now int64) {
+	for {
+		id := t.wheel.next(now)
+		if id == 0 {
+			return
+		}
+		t.turn++
+		f := t.get(id)
+		t.wheel.call(id, t.asIfEnded(f, now))
+	}
+}
+
+// asIfEnded tells what detectors would say of a flow if the capture ended now,
+// and returns when more is due; 0: not before its next segment. The flow stays as
+// it is.
+func (t *Tracker) asIfEnded(f *Flow, now int64) (due int64) {
+	t.glance = *f
+	g := &t.glance
+	g.Findings = append(t.glanced[:0], f.Findings...)
+	g.Now = now
+	g.summarise()
+	for _, d := range t.ends {
+		d.End(d, g)
+	}
+	t.tell(f, g.Findings)
+	for i := range g.Findings {
+		n := &g.Findings[i]
+		if !n.Pending || n.Side == NoSide {
+			continue
+		}
+		if left := int64(f.limits[f.Sides[n.Side].State]) - n.For; left > 0 && (due == 0 || now+left < due) {
+			due = now + left
+		}
+	}
+	t.glanced = g.Findings[:0]
+	t.glance = Flow{}
+	return due
+}
+
+// tell gives OnFinding what it was not given yet of a flow's findings, but for
+// those that wait for their time.
+func (t *Tracker) tell(f *Flow, list []Finding) {
+	for i := range list {
+		n := &list[i]
+		if n.Pending || f.hasTold(n) {
+			continue
+		}
+		f.told = append(f.told, told{n.Detector, n.Side})
+		t.cfg.OnFinding(f, n)
+	}
+}
+
+func (f *Flow) hasTold(n *Finding) bool {
+	for _, old := range f.told {
+		if old.detector == n.Detector && old.side == n.Side {
+			return true
+		}
+	}
+	return false
+}
