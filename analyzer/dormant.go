@@ -178,6 +178,14 @@ func (f *Flow) leave() {
 
 // wake makes a dormant flow f again, in a place that is nobody's.
 func (t *Tracker) wake(e *entry, f *Flow) {
+	if t.unpack(e, f) {
+		delete(t.rests, f.id)
+	}
+	t.arena.give(e.where)
+}
+
+// unpack makes f what a dormant flow is, and reports whether that has a rest.
+func (t *Tracker) unpack(e *entry, f *Flow) (hasMore bool) {
 	piece := t.arena.piece(e.where)
 	h := *t.head(e)
 	f.asleep, f.Key, f.Number = false, h.key, h.number
@@ -192,11 +200,11 @@ func (t *Tracker) wake(e *entry, f *Flow) {
 	if rare := h.rare &^ hasRest; rare != 0 {
 		f.carry(carrier{has: rare, make: true, use: r.get})
 	}
-	t.arena.give(e.where)
-	if h.rare&hasRest != 0 {
-		f.restore(t.rests[f.id])
-		delete(t.rests, f.id)
+	if h.rare&hasRest == 0 {
+		return false
 	}
+	f.restore(t.rests[f.id])
+	return true
 }
 
 // grown returns n zero elements in the memory of list, where that suffices.

@@ -25,6 +25,7 @@ type entry struct {
 	where         uint32 // the place among those awake, or the piece of the arena
 	list          uint8
 	dormant       bool
+	states        [2]State // of client and server
 }
 
 // place is what a flow that is awake has besides.
@@ -225,7 +226,9 @@ func (t *Tracker) enlist(f *Flow) {
 	case a == SynSent || a == SynReceived || b == SynSent || b == SynReceived:
 		to = listHandshake
 	}
-	if t.entry(f.id).list == to && to == listOpen {
+	e := t.entry(f.id)
+	e.states = [2]State{f.Sides[f.Client].State, f.Sides[f.Server()].State}
+	if e.list == to && to == listOpen {
 		return
 	}
 	t.unlist(f.id)

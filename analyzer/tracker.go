@@ -100,6 +100,7 @@ type Tracker struct {
 	awake    []*Flow
 	recent   []bool // of each of them: it was asked for since the hand came by
 	unused   []roomy
+	scratch  *Flow    // of Each
 	free     []uint32 // places without a flow
 	clock    int      // goes round the places, and looks who can sleep
 	touched  uint64   // see foresee.go
