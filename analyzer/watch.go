@@ -1,10 +1,12 @@
 package analyzer
 
+import "time"
+
 // What a detector says of a segment is known at once, and what it says of a
 // flow's end is known late: a connection that nobody closes has none. So where
 // somebody waits for findings (Config.OnFinding), a flow with a side that should
 // not stay where it is is looked at as if the capture ended, once it has been
-// there for as long as Config.Stuck allows.
+// there for as long as Config.Stuck allows; and one that is closed, soon after.
 
 // told names a finding that OnFinding was given.
 type told struct {
@@ -14,8 +16,12 @@ type told struct {
 
 // watched says until when each side may rest where it is: 0 where it may for ever.
 func (f *Flow) watched() (due int64) {
-	if f.replaced() {
+	a, b := &f.Sides[0], &f.Sides[1]
+	switch {
+	case f.replaced():
 		return 0
+	case resting(a.State) && resting(b.State):
+		return f.End + afterClose
 	}
 	for s := range f.Sides {
 		e := &f.Sides[s]
@@ -29,6 +35,10 @@ func (f *Flow) watched() (due int64) {
 	}
 	return due
 }
+
+// afterClose is how long after the last segment of a flow that is closed it is
+// looked at: what was sent before that has arrived by then.
+const afterClose = int64(time.Second)
 
 // unfinished reports whether a side waits for somebody: of those that are
 // established, one that does not let its peer send.
@@ -71,8 +81,10 @@ func (t *Tracker) asIfEnded(f *Flow, now int64) (due int64) {
 	g.Findings = append(t.glanced[:0], f.Findings...)
 	g.Now = now
 	g.summarise()
-	for _, d := range t.ends {
-		d.End(d, g)
+	if !g.orderly() {
+		for _, d := range t.ends {
+			d.End(d, g)
+		}
 	}
 	t.tell(f, g.Findings)
 	for i := range g.Findings {

@@ -68,3 +68,14 @@ func TestClosedInTimeIsNotTold(t *testing.T) {
 		t.Errorf("told %q of a connection that was closed", got)
 	}
 }
+
+// A connection that was refused is told of a second later, not when its pair is
+// forgotten.
+func TestRefusalIsToldSoon(t *testing.T) {
+	list := leak()[:2]
+	list[1].Flags, list[1].Seq = analyzer.RST|analyzer.ACK, 0
+	want := []string{"3 s: connection-refused of CLOSED"}
+	if got := watching(list, 500, 0); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
