@@ -114,6 +114,17 @@ func (t *Tracker) tell(f *Flow, list []Finding) {
 	}
 }
 
+// Told reports whether Config.OnFinding was given a finding that says that the side
+// is stuck.
+func (f *Flow) Told(s Side) bool {
+	for _, old := range f.told {
+		if old.side == s && old.detector.Stuck {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *Flow) hasTold(n *Finding) bool {
 	for _, old := range f.told {
 		if old.detector == n.Detector && old.side == n.Side {

@@ -29,6 +29,9 @@ type liveOptions struct {
 	count       uint64
 	interval    time.Duration
 	events      bool
+	owners      bool
+	user        string
+	metrics     string
 }
 
 func newLive() *cobra.Command {
@@ -60,6 +63,9 @@ CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 	fs.Uint64Var(&o.count, "count", 0, "end after `N` frames")
 	fs.BoolVar(&o.events, "events", false, "write each change of state of both sides")
 	fs.DurationVar(&o.interval, "interval", 0, "write how many sides are in each state, every so often")
+	fs.BoolVar(&o.owners, "owners", true, "name the process, container or pod that holds a socket of this host")
+	fs.StringVar(&o.user, "user", "", "become this `USER` once the interface is open")
+	fs.StringVar(&o.metrics, "metrics", "", "serve metrics for Prometheus at `ADDRESS:PORT`; a port alone: of loopback")
 	formatFlag(fs, &o.format)
 	fs.IntVar(&o.limit, "limit", 50, "list `N` flows at most at the end; 0: all")
 	o.filterOptions.flags(fs)
@@ -74,6 +80,7 @@ CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 // sniffer is one run of live.
 type sniffer struct {
 	*analysis
+	around
 	o       *liveOptions
 	src     live.Source
 	tracker *analyzer.Tracker
@@ -104,9 +111,15 @@ func sniff(o *liveOptions) error {
 		s.log = report.NewLog(out, o.color(out))
 	}
 	s.tracker = analyzer.New(s.watching())
-	runErr := s.run()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := s.around.open(ctx, o); err != nil {
+		return err
+	}
+	runErr := s.run(ctx)
 	s.ending = true
 	s.tracker.Close()
+	s.around.close(runErr)
 	return s.finish(out, runErr)
 }
 
@@ -134,16 +147,18 @@ func (o *liveOptions) openInterface() (live.Source, error) {
 // watching is how the Tracker works.
 func (s *sniffer) watching() analyzer.Config {
 	cfg := s.o.config()
-	cfg.OnFlow, cfg.Peers = s.flow, s.o.format.Peers
-	if s.log == nil {
-		return cfg
+	cfg.Peers = s.o.format.Peers
+	cfg.OnFlow = func(f *analyzer.Flow) {
+		s.ended(f)
+		s.flow(f)
 	}
 	cfg.OnFinding = func(f *analyzer.Flow, n *analyzer.Finding) {
-		if !s.ending && s.o.wants(f) && s.o.wantsFinding(n) {
-			s.log.Finding(s.now, f, n, "")
+		s.found(f, n)
+		if s.log != nil && !s.ending && s.o.wants(f) && s.o.wantsFinding(n) {
+			s.log.Finding(s.now, f, n, s.owner(f, n.Side))
 		}
 	}
-	if s.o.events {
+	if s.o.events && s.log != nil {
 		cfg.OnStep = s.step
 	}
 	return cfg
@@ -164,9 +179,7 @@ func (s *sniffer) step(st *analyzer.Step) {
 }
 
 // run captures until there is an end.
-func (s *sniffer) run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func (s *sniffer) run(ctx context.Context) error {
 	if s.o.duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.o.duration)
@@ -202,6 +215,7 @@ func (s *sniffer) take(p *capture.Packet) {
 		s.now = max(s.now, p.Tick)
 		s.tracker.Advance(p.Tick)
 	}
+	s.update(s)
 	if s.log == nil {
 		return
 	}
