@@ -12,7 +12,7 @@ import (
 // Cache answers who holds a socket from the last look at the kernel and /proc.
 // It looks again on demand: at the kernel's sockets once a second at most, at
 // /proc when a new socket's holder is not known and the last look was 5 s ago,
-// and anyway after 30 s; and so that neither takes more than a twentieth of the
+// or is asked for and it was 1 s ago, and anyway after 30 s; and so that neither takes more than a twentieth of the
 // time. It is safe for concurrent use.
 type Cache struct {
 	options Options
@@ -25,6 +25,7 @@ type Cache struct {
 	scan       *scan
 	dumpDue    time.Time
 	scanDue    time.Time // not before
+	scanSoon   time.Time // and not before this where a holder is asked for
 	scanTime   time.Time // of the last one
 	past       past
 	err        error // of the last look at the sockets
@@ -72,16 +73,35 @@ func (c *Cache) Owner(local, remote netip.AddrPort) (o Owner, ok bool) {
 		c.refresh(false)
 		c.refreshing.Unlock()
 	}
+	o, ok, unseen := c.known(local, remote)
+	if unseen && c.refreshing.TryLock() {
+		if !time.Now().Before(c.scanSoon) { // somebody wants to know: /proc sooner than by itself
+			c.scanDue = time.Time{}
+			c.refresh(true)
+			o, ok, _ = c.known(local, remote)
+		}
+		c.refreshing.Unlock()
+	}
+	return o, ok
+}
+
+// known is what the last look says; unseen, that it saw the socket and that /proc
+// was not scanned since it is there.
+func (c *Cache) known(local, remote netip.AddrPort) (o Owner, ok, unseen bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dump == nil {
-		return o, false
+		return o, false, false
 	}
 	i := c.dump.Index(local, remote)
 	if i < 0 {
-		return c.gone(local, remote)
+		o, ok = c.gone(local, remote)
+		return o, ok, false
 	}
-	return c.present(i, pairOf(local, remote))
+	inode := c.dump.Sockets[i].Inode
+	_, missed := c.scan.missed[inode]
+	o, ok = c.present(i, pairOf(local, remote))
+	return o, ok, inode != 0 && !missed && c.held[i].process == nil
 }
 
 // Refresh looks now, unless it did within the last second. Called once a
@@ -193,7 +213,8 @@ func (c *Cache) scanProc(start time.Time) *scan {
 	c.mu.Lock()
 	c.scanErr = err
 	c.mu.Unlock()
-	c.scanTime, c.scanDue = start, start.Add(max(scanEvery, share*time.Since(start)))
+	spent := share * time.Since(start)
+	c.scanTime, c.scanDue, c.scanSoon = start, start.Add(max(scanEvery, spent)), start.Add(max(dumpEvery, spent))
 	return s
 }
 

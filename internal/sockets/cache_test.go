@@ -267,3 +267,25 @@ func TestListener(t *testing.T) {
 		t.Error("another namespace's listener")
 	}
 }
+
+// Who asks for the holder of a socket that came after the last look at /proc need
+// not wait for the next one.
+func TestHolderIsLookedForWhenAskedFor(t *testing.T) {
+	h := newFakeHost()
+	c := newCache(Options{}, h)
+	owner(c, dbEnd, clientEnd)
+	h.sockets = append(h.sockets, Socket{Local: ap(dbEnd), Remote: ap("10.0.0.6:40000"), State: analyzer.Established, Inode: 13, UID: 70, Cookie: 6, Namespace: 1})
+	h.holders[13] = holder{process: &Process{PID: 900, Command: "postgres"}}
+	c.dumpDue = time.Time{} // a second later
+	c.scanSoon = time.Time{}
+	if got, want := owner(c, dbEnd, "10.0.0.6:40000"), "postgres (pid 900)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	scans := h.scans
+	h.sockets[len(h.sockets)-1].Inode = 14
+	c.dumpDue = time.Time{}
+	owner(c, dbEnd, "10.0.0.6:40000")
+	if h.scans != scans {
+		t.Error("it looks at /proc again within a second")
+	}
+}
