@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/internal/kernelcheck"
 	"github.com/tcpflow-states/tcpflow-states/internal/metrics"
 	"github.com/tcpflow-states/tcpflow-states/internal/privilege"
 	"github.com/tcpflow-states/tcpflow-states/internal/sockets"
@@ -24,7 +25,9 @@ type around struct {
 	http   *metrics.Exporter
 	name   string
 
-	second, census int64 // when the metrics are due
+	kernel *kernelcheck.Checker // nil without --kernel-check
+
+	second, census, checked int64 // when the metrics, and the next check, are due
 }
 
 // How often the metrics are brought up to date, ns of the capture's time. The
@@ -32,15 +35,23 @@ type around struct {
 const (
 	countsEvery = int64(time.Second)
 	censusEvery = int64(10 * time.Second)
+	checkEvery  = int64(10 * time.Second)
 )
 
 // open opens what stays, once the interface is open, and then gives up all else.
 func (a *around) open(ctx context.Context, o *liveOptions) (err error) {
 	a.name = o.device
-	if o.owners {
-		if a.owners, err = sockets.NewCache(sockets.Options{}); err != nil && o.verbose {
+	if o.owners || o.kernelCheck {
+		a.owners, err = sockets.NewCache(sockets.Options{Info: o.kernelCheck})
+		switch {
+		case err != nil && o.kernelCheck:
+			return fmt.Errorf("--kernel-check: %w", err)
+		case err != nil && o.verbose:
 			a.say("no owners of sockets: " + err.Error())
 		}
+	}
+	if o.kernelCheck {
+		a.kernel = new(kernelcheck.Checker)
 	}
 	if o.metrics != "" {
 		a.all = metrics.New(metrics.Config{Version: version()})
@@ -148,6 +159,23 @@ func (a *around) update(s *sniffer) {
 		a.feed.Publish()
 	}
 	a.feed.Flush(s.now, s.tracker.Totals())
+}
+
+// check lays our states beside the kernel's when that is due. Differences are
+// standard error's: they are about us, not about the traffic.
+func (a *around) check(s *sniffer) error {
+	if a.kernel == nil || s.now < a.checked {
+		return nil
+	}
+	a.checked = s.now + checkEvery
+	dump, err := a.owners.Look()
+	if err != nil {
+		return fmt.Errorf("kernel check: %w", err)
+	}
+	flows := func(yield func(kernelcheck.Flow) bool) {
+		s.tracker.Each(func(f *analyzer.Flow) bool { return yield(kernelcheck.FlowOf(f)) })
+	}
+	return a.kernel.Check(flows, dump).Text(os.Stderr)
 }
 
 // close ends what was opened.

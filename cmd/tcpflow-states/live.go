@@ -30,6 +30,7 @@ type liveOptions struct {
 	interval    time.Duration
 	events      bool
 	owners      bool
+	kernelCheck bool
 	user        string
 	metrics     string
 }
@@ -64,6 +65,7 @@ CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 	fs.BoolVar(&o.events, "events", false, "write each change of state of both sides")
 	fs.DurationVar(&o.interval, "interval", 0, "write how many sides are in each state, every so often")
 	fs.BoolVar(&o.owners, "owners", true, "name the process, container or pod that holds a socket of this host")
+	fs.BoolVar(&o.kernelCheck, "kernel-check", false, "every 10 s, lay the states of this host's sockets beside the kernel's, and say where they differ")
 	fs.StringVar(&o.user, "user", "", "become this `USER` once the interface is open")
 	fs.StringVar(&o.metrics, "metrics", "", "serve metrics for Prometheus at `ADDRESS:PORT`; a port alone: of loopback")
 	formatFlag(fs, &o.format)
@@ -216,6 +218,9 @@ func (s *sniffer) take(p *capture.Packet) {
 		s.tracker.Advance(p.Tick)
 	}
 	s.update(s)
+	if s.err = s.check(s); s.err != nil {
+		return
+	}
 	if s.log == nil {
 		return
 	}
