@@ -69,18 +69,27 @@ func started(t testing.TB, width, height int, o Options) model {
 	t.Helper()
 	o.Width, o.Height = width, height
 	m := newModel(t.Context(), stale{}, o)
-	for i := range 60 {
-		s := fixture()
-		s.Time -= int64(59-i) * 1e9
-		s.Census[0][analyzer.Established] -= (59 - i) * 100
-		s.Census[1][analyzer.Established] -= (59 - i) * 100
-		s.Census[1][analyzer.CloseWait] = i / 20
-		if i == 59 {
-			s = fixture()
-		}
-		m = after(m, arrived{snapshot: s})
+	for i := range minute {
+		m = after(m, arrived{snapshot: second(i)})
 	}
 	return m
+}
+
+// minute is how many Snapshots lead to the fixture, which is the last.
+const minute = 60
+
+// second is one of them.
+func second(i int) Snapshot {
+	s := fixture()
+	ago := minute - 1 - i
+	if ago == 0 {
+		return s
+	}
+	s.Time -= int64(ago) * 1e9
+	s.Census[0][analyzer.Established] -= ago * 100
+	s.Census[1][analyzer.Established] -= ago * 100
+	s.Census[1][analyzer.CloseWait] = i / 20
+	return s
 }
 
 // after is the model after messages; keys may be given by name.

@@ -16,7 +16,7 @@ var bindings = []binding{
 	{"pgup, pgdown", "a page"},
 	{"home g, end G", "the first, the last; in a ladder, end follows it again"},
 	{"tab, shift+tab", "the next pane, the one before"},
-	{"enter", "open the flow; of a state or listener, show only its stuck flows"},
+	{"enter", "open the flow; of a state or listener, its stuck flows only"},
 	{"esc", "back; in the overview, remove the filter"},
 	{"s", "sort the pane by its next order"},
 	{"/", "show only what has all the words that you type"},

@@ -79,8 +79,13 @@ func (m *model) arrange() {
 	m.panes[listenerPane].order = m.listenersWith(words)
 	for i := range m.panes {
 		p := &m.panes[i]
-		less := sorts[i][p.sort].less
-		slices.SortStableFunc(p.order, func(a, b int) int { return less(&m.shown, a, b) })
+		less, own := sorts[i][p.sort].less, sorts[i][0].less
+		slices.SortStableFunc(p.order, func(a, b int) int {
+			if c := less(&m.shown, a, b); c != 0 {
+				return c
+			}
+			return own(&m.shown, a, b)
+		})
 		at := slices.IndexFunc(p.order, func(j int) bool { return m.rowKey(pane(i), j) == p.key })
 		if at < 0 {
 			at = min(p.at, max(len(p.order)-1, 0))

@@ -26,7 +26,7 @@ var screens = []struct {
 	{"overview", "what --top begins with", nil},
 	{"chosen", "a flow that is not the first is chosen: the last line is about it", []any{"down", "j"}},
 	{"filtered", "a state's flows, by enter in the states", append([]any{"tab", "end", "home"}, "down", "down", "down", "down", "down", "enter")},
-	{"typing", "what a filter leaves is seen while it is typed", append([]any{"/"}, typing("db-0 41")...)},
+	{"typing", "what a filter leaves is seen while it is typed", append([]any{"/"}, typing("db-0 Never")...)},
 	{"empty", "a filter that nothing has", append([]any{"/"}, typing("zzz")...)},
 	{"paused", "the time and the figures stand", []any{"p", arrived{snapshot: Snapshot{Time: fixtureTime + 1e9}}}},
 	{"drops", "lost frames and flows are not overlooked", []any{arrived{snapshot: troubled()}}},
