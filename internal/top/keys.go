@@ -177,9 +177,9 @@ func (m model) typeKey(k tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-// typed adds text to the filter.
+// typed adds text to the filter, as it is: that of packets is compared so too.
 func (m *model) typed(text string) {
-	m.filter = clip(m.filter + clean(text))
+	m.filter = clip(m.filter + text)
 	m.arrange()
 }
 

@@ -48,7 +48,7 @@ type model struct {
 	back   screen // where help returns to
 	focus  pane
 	panes  [numPanes]paneState
-	filter string
+	filter string // as typed or taken from a row; cleaned when drawn
 	typing bool   // the filter
 	before string // the filter, if what is typed is given up
 	paused bool

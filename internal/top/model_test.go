@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -235,26 +236,42 @@ func FuzzMessages(f *testing.F) {
 		if len(script) > 300 || len(text) > 300 {
 			return
 		}
-		keys := []string{"up", "down", "j", "k", "enter", "esc", "tab", "shift+tab", "s", "/", "p", "space", "?", "home", "end",
-			"pgup", "pgdown", "backspace", "f1", "left", "right", "G", "ctrl+u", "1", "日"}
-		m := newModel(t.Context(), stale{}, Options{Color: color, Width: 80, Height: 24})
-		for len(script) > 0 {
-			at := min(3, len(script))
-			op, rest := script[0], append(slices.Clone(script[1:at]), 0, 0)
-			script = script[1:]
-			switch {
-			case op >= 240:
-				m = after(m, tea.PasteMsg{Content: text})
-			case op >= 220:
-				m = after(m, tea.WindowSizeMsg{Width: int(rest[0]), Height: int(rest[1]) / 2})
-			case op >= 200:
-				m = after(m, arrived{snapshot: anySnapshot(rest[0], rest[1], text)})
-			default:
-				m = after(m, keys[int(op)%len(keys)])
-			}
-			fits(t, m)
-		}
+		playAny(t, script, text, color)
 	})
+}
+
+// TestRandomMessages plays messages of which the same come each time.
+func TestRandomMessages(t *testing.T) {
+	random := rand.New(rand.NewPCG(9293, 0))
+	for i := range 150 {
+		script := make([]byte, 100)
+		for j := range script {
+			script[j] = byte(random.Uint32())
+		}
+		playAny(t, script, []string{"10.0.0.9:5432", "\x1b[31m\u0301日", ""}[i%3], i%2 == 0)
+	}
+}
+
+func playAny(t *testing.T, script []byte, text string, color bool) {
+	keys := []string{"up", "down", "j", "k", "enter", "esc", "tab", "shift+tab", "s", "/", "p", "space", "?", "home", "end",
+		"pgup", "pgdown", "backspace", "f1", "left", "right", "G", "ctrl+u", "1", "日"}
+	m := newModel(t.Context(), stale{}, Options{Color: color, Width: 80, Height: 24})
+	for len(script) > 0 {
+		at := min(3, len(script))
+		op, rest := script[0], append(slices.Clone(script[1:at]), 0, 0)
+		script = script[1:]
+		switch {
+		case op >= 240:
+			m = after(m, tea.PasteMsg{Content: text})
+		case op >= 220:
+			m = after(m, tea.WindowSizeMsg{Width: int(rest[0]), Height: int(rest[1]) / 2})
+		case op >= 200:
+			m = after(m, arrived{snapshot: anySnapshot(rest[0], rest[1], text)})
+		default:
+			m = after(m, keys[int(op)%len(keys)])
+		}
+		fits(t, m)
+	}
 }
 
 // anySnapshot has n flows and listeners, in part with odd figures.

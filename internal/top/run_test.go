@@ -21,7 +21,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "" {
 		os.Exit(m.Run())
 	}
-	err := Run(context.Background(), &minuteLong{}, Options{Every: time.Millisecond, Color: os.Getenv("NO_COLOR") == ""})
+	ctx := context.Background()
+	if os.Getenv(asProgram) == "stopped" { // as by SIGTERM
+		limited, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		ctx = limited
+	}
+	err := Run(ctx, &minuteLong{}, Options{Every: time.Millisecond, Color: os.Getenv("NO_COLOR") == ""})
 	fmt.Println("left:", err)
 }
 
@@ -84,15 +90,25 @@ func TestTerminal(t *testing.T) {
 	if colored := tmux("capture-pane", "-p", "-e"); !strings.Contains(colored, "\x1b[31m") {
 		t.Errorf("nothing is red:\n%q", colored)
 	}
-	tmux("send-keys", "q")
-	awaits(t, "the shell's screen", "left: <nil>", func() string {
-		for l := range strings.Lines(tmux("capture-pane", "-p")) {
-			if strings.HasPrefix(l, "left:") {
-				return strings.TrimSpace(l)
+	left := func() {
+		t.Helper()
+		awaits(t, "the shell's screen", "left: <nil>", func() string {
+			for l := range strings.Lines(tmux("capture-pane", "-p")) {
+				if strings.HasPrefix(l, "left:") {
+					return strings.TrimSpace(l)
+				}
 			}
+			return ""
+		})
+		if mode := tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); mode != "0 1\n" {
+			t.Errorf("alternate screen, cursor: %q, want 0 1", mode)
 		}
-		return ""
-	})
+	}
+	tmux("send-keys", "q")
+	left()
+	tmux("send-keys", "clear; "+asProgram+"=stopped "+self, "Enter")
+	sees("overview.160x48.txt")
+	left()
 }
 
 // awaits waits until the terminal has what is wanted, for ten seconds at most.

@@ -5,6 +5,10 @@
 // It knows no packets. It asks a Source for a Snapshot once in a while, from a
 // goroutine of its own, so that neither waits for the other's work: a terminal
 // at the end of a slow ssh connection does not hold up the capture.
+//
+// Bubbletea reads the keys, sends the terminal only what has changed, and leaves
+// it as it was; lipgloss colours, and knows how wide a character is. All else is
+// text that a pure function makes of the model.
 package top
 
 import (
@@ -24,10 +28,12 @@ import (
 // Source gives the view what it shows.
 type Source interface {
 	// Snapshot returns what there is now. It is called from one goroutine at a
-	// time, which is neither that of the capture nor the one that draws, and may
-	// block until ctx is done. What the Snapshot points to is not changed by the
-	// Source afterwards. io.EOF ends the view, as the user's q does; any other
-	// error ends it too, and is returned by Run.
+	// time, which is neither that of the capture nor the one that draws. It may
+	// wait for the capture's loop to answer, until ctx is done; a flow that the user
+	// opens meanwhile is asked for only then, so a wait should be a fraction of a
+	// second. The Source does not change afterwards what the Snapshot points to.
+	// io.EOF ends the view, as the user's q does; any other error ends it too, and
+	// is returned by Run.
 	Snapshot(ctx context.Context, want Want) (Snapshot, error)
 }
 

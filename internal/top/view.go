@@ -82,12 +82,12 @@ func (m *model) header() []string {
 // footer names the keys that do something here, or has the filter being typed.
 func (m *model) footer() string {
 	if m.typing {
-		return padded("/"+tail(m.filter, m.width-2)+"_", m.width)
+		return padded("/"+tail(clean(m.filter), m.width-2)+"_", m.width)
 	}
 	keys := "esc back  ? help  q quit"
 	switch {
 	case m.screen == overview && m.filter != "":
-		keys = "esc clear /" + m.filter + "  ? help  q quit"
+		keys = "esc clear /" + clean(m.filter) + "  ? help  q quit"
 	case m.screen == overview:
 		keys = "? help  tab pane  enter open  s sort  / filter  p pause  q quit"
 	case m.screen == ladder:
@@ -186,7 +186,7 @@ func (m *model) nothing(p pane) string {
 	case !m.begun:
 		return "waiting for the first figures"
 	case m.filter != "":
-		return "nothing has /" + m.filter + "; esc shows all"
+		return "nothing has /" + clean(m.filter) + "; esc shows all"
 	case p == stuckPane:
 		return "no side is stuck"
 	}
