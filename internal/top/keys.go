@@ -12,7 +12,7 @@ type binding struct{ keys, does string }
 
 // bindings are all of them: help is made of this list.
 var bindings = []binding{
-	{"up k, down j", "choose a row; in a flow's ladder, scroll"},
+	{"up k, down j", "choose a row; in a ladder or here, scroll"},
 	{"pgup, pgdown", "a page"},
 	{"home g, end G", "the first, the last; in a ladder, end follows it again"},
 	{"tab, shift+tab", "the next pane, the one before"},
@@ -42,6 +42,8 @@ func (m model) key(k string) (tea.Model, tea.Cmd) {
 			return m.overviewKey(k)
 		case ladder:
 			m.ladderKey(k)
+		case help:
+			m.helpKey(k)
 		}
 	}
 	return m, nil
@@ -52,7 +54,7 @@ func (m *model) toggleHelp() {
 		m.screen = m.back
 		return
 	}
-	m.back, m.screen = m.screen, help
+	m.back, m.screen, m.helpAt = m.screen, help, 0
 }
 
 // leave goes back one step.
@@ -141,6 +143,13 @@ func (m *model) ladderKey(k string) {
 	}
 	if by, ok := m.steps(k, len(m.detail.Lines), m.ladderRows()); ok {
 		m.scroll = min(max(m.scroll-by, 0), m.mostScroll())
+	}
+}
+
+func (m *model) helpKey(k string) {
+	n := len(m.helpLines())
+	if by, ok := m.steps(k, n, m.helpPage()); ok {
+		m.helpAt = min(max(m.helpAt+by, 0), max(n-m.helpPage(), 0))
 	}
 }
 

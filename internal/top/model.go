@@ -46,6 +46,7 @@ type model struct {
 
 	screen screen
 	back   screen // where help returns to
+	helpAt int    // the first line of help that is seen
 	focus  pane
 	panes  [numPanes]paneState
 	filter string // as typed or taken from a row; cleaned when drawn

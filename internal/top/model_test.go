@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,6 +179,23 @@ func TestScroll(t *testing.T) {
 	}
 }
 
+// TestHelpScrolls: on the smallest terminal all of it can be read.
+func TestHelpScrolls(t *testing.T) {
+	m := after(started(t, leastWidth, leastHeight, Options{}), "?")
+	seen := make(map[string]bool)
+	for range 100 {
+		for _, l := range strings.Split(m.draw(), "\n") {
+			seen[l] = true
+		}
+		m = after(m, "down")
+	}
+	for _, l := range m.helpLines() {
+		if !seen[l] {
+			t.Errorf("never seen: %q", l)
+		}
+	}
+}
+
 // asking is a Source that notes what it was asked.
 type asking struct{ wants []Want }
 
@@ -243,7 +261,7 @@ func FuzzMessages(f *testing.F) {
 // TestRandomMessages plays messages of which the same come each time.
 func TestRandomMessages(t *testing.T) {
 	random := rand.New(rand.NewPCG(9293, 0))
-	for i := range 150 {
+	for i := range 60 {
 		script := make([]byte, 100)
 		for j := range script {
 			script[j] = byte(random.Uint32())

@@ -64,17 +64,20 @@ func (m *model) header() []string {
 	first := m.styles.paint(t, spread("tcpflow-states live  "+clean(s.Title), clock, m.width))
 
 	c := &s.Capture
+	lost := "dropped " + count(c.Drops)
+	if c.Evicted > 0 {
+		lost += "  evicted " + count(c.Evicted)
+	}
 	counts := "flows " + report.Thousands(max(s.Open, 0)) + "  stuck " + report.Thousands(len(s.Stuck)) +
-		"  frames " + count(c.Frames) + "  dropped " + count(c.Drops)
+		"  frames " + count(c.Frames)
+	t = plain
+	if c.Drops > 0 || c.Evicted > 0 { // first, so that no terminal is too narrow for it
+		t, counts = warn, lost+"  "+counts
+	} else {
+		counts += "  " + lost
+	}
 	if c.Ring >= 0 {
 		counts += "  ring " + strconv.Itoa(int(100*min(c.Ring, 1)+0.5)) + "%"
-	}
-	if c.Evicted > 0 {
-		counts += "  evicted " + count(c.Evicted)
-	}
-	t = plain
-	if c.Drops > 0 || c.Evicted > 0 {
-		t = warn
 	}
 	return []string{first, m.styles.paint(t, padded(counts, m.width))}
 }
@@ -84,7 +87,7 @@ func (m *model) footer() string {
 	if m.typing {
 		return padded("/"+tail(clean(m.filter), m.width-2)+"_", m.width)
 	}
-	keys := "esc back  ? help  q quit"
+	keys := "esc back  up/down scroll  q quit"
 	switch {
 	case m.screen == overview && m.filter != "":
 		keys = "esc clear /" + clean(m.filter) + "  ? help  q quit"
@@ -263,19 +266,54 @@ func (m *model) flowHead(d *Detail) []string {
 
 // help draws the keys and marks into that many lines.
 func (m *model) help(room int) []string {
-	lines := []string{padded("", m.width)}
-	for _, b := range bindings {
-		lines = append(lines, padded("  "+padded(b.keys, 15)+" "+b.does, m.width))
-	}
-	for _, s := range []string{"",
-		"  STATE? is inferred: what was sent to the side would take it there.",
-		"  STATE~ is assumed. OWES is whose turn it is to send, and what.",
-		"  FOUND and FAILED count since the capture began, all else is now.",
-		"  The bars are both sides' sum, one every " + m.every.String() + ", up to the highest seen."} {
-		lines = append(lines, padded(s, m.width))
-	}
-	return m.filled(lines, room)
+	lines := m.helpLines()
+	from := min(m.helpAt, max(len(lines)-room, 0))
+	return m.filled(lines[from:], room)
 }
+
+// helpLines are all of it. On a narrow terminal what a key does stands below it.
+func (m *model) helpLines() (lines []string) {
+	width := max(m.width, leastWidth) // what is smaller shows none of it
+	add := func(indent, s string) {
+		for _, l := range wrapped(s, width-len(indent)) {
+			lines = append(lines, padded(indent+l, width))
+		}
+	}
+	add("", "")
+	for _, b := range bindings {
+		if width < allPanesWidth {
+			add(" ", b.keys)
+			add("   ", b.does)
+			continue
+		}
+		add("  ", padded(b.keys, 15)+" "+b.does)
+	}
+	add("", "")
+	for _, s := range []string{
+		"STATE? is inferred: what was sent to the side would take it there.",
+		"STATE~ is assumed. OWES is whose turn it is to send, and what.",
+		"FOUND and FAILED count since the capture began, all else is now.",
+		"The bars are both sides' sum, one every " + m.every.String() + ", up to the highest seen."} {
+		add("  ", s)
+	}
+	return lines
+}
+
+// wrapped breaks ASCII text at its blanks.
+func wrapped(s string, width int) (lines []string) {
+	for len(s) > width {
+		at := strings.LastIndexByte(s[:width+1], ' ')
+		if at <= 0 {
+			break
+		}
+		lines = append(lines, s[:at])
+		s = s[at+1:]
+	}
+	return append(lines, s)
+}
+
+// helpPage is how many lines of it are seen.
+func (m *model) helpPage() int { return max(m.height-headLines-footLines, 1) }
 
 // filled adds empty lines, or cuts those beyond, so that there are exactly so many.
 func (m *model) filled(lines []string, room int) []string {

@@ -47,10 +47,10 @@ func withDetail(d *Detail) Snapshot {
 	return s
 }
 
-// TestScreens holds every screen, at both sizes that were promised, to what was
-// looked at once.
+// TestScreens holds every screen, at both sizes that were promised and at the
+// smallest, to what was looked at once.
 func TestScreens(t *testing.T) {
-	for _, size := range [][2]int{{80, 24}, {160, 48}} {
+	for _, size := range [][2]int{{40, 10}, {80, 24}, {160, 48}} {
 		for _, s := range screens {
 			t.Run(fmt.Sprintf("%s/%dx%d", s.name, size[0], size[1]), func(t *testing.T) {
 				m := after(started(t, size[0], size[1], Options{}), s.messages...)
