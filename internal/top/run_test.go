@@ -8,8 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -21,12 +24,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "" {
 		os.Exit(m.Run())
 	}
-	ctx := context.Background()
-	if os.Getenv(asProgram) == "stopped" { // as by SIGTERM
-		limited, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		ctx = limited
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	err := Run(ctx, &minuteLong{}, Options{Every: time.Millisecond, Color: os.Getenv("NO_COLOR") == ""})
 	fmt.Println("left:", err)
 }
@@ -106,9 +105,32 @@ func TestTerminal(t *testing.T) {
 	}
 	tmux("send-keys", "q")
 	left()
-	tmux("send-keys", "clear; "+asProgram+"=stopped "+self, "Enter")
+
+	pid := filepath.Join(t.TempDir(), "pid")
+	tmux("send-keys", "clear; sh -c 'echo $$ >"+pid+"; "+asProgram+"=1 exec "+self+"'", "Enter")
 	sees("overview.160x48.txt")
+	terminate(t, pid)
 	left()
+}
+
+// terminate sends SIGTERM to the process whose number is in the file.
+func terminate(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // awaits waits until the terminal has what is wanted, for ten seconds at most.
