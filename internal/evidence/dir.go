@@ -89,6 +89,7 @@ type file struct {
 	clock int64           // of its owner, ns since 1970-01-01 UTC
 	size  int64           // on the disk
 	held  bool            // the writer holds something back
+	probe bool            // begun after an error: its first octets show that writing goes on
 }
 
 // part is the ending of the name of a file that is not complete.
@@ -118,7 +119,7 @@ func (d *Dir) create(name string, now int64) *file {
 		d.root.Close()
 		d.root = root
 	}
-	f := &file{d: d, clock: now}
+	f := &file{d: d, clock: now, probe: d.failed != 0}
 	err := f.open(name)
 	if err != nil {
 		d.fail(err, now)
@@ -169,7 +170,7 @@ func (f *file) Write(b []byte) (int, error) {
 	}
 	f.size += int64(len(b))
 	d.octets += int64(len(b))
-	if d.failed != 0 {
+	if f.probe && d.failed != 0 {
 		d.recovered(f.clock)
 	}
 	return len(b), nil
