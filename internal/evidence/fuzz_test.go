@@ -30,7 +30,7 @@ func FuzzKeeper(f *testing.F) {
 		defer os.RemoveAll(path)
 		const octets, files = 40 << 10, 4
 		d, warnings := directory(t, path, Limits{Octets: octets, Files: files})
-		k := NewKeeper(d, Config{Snap: 64, FileOctets: 1, Open: 3, Follow: 3 * time.Second})
+		k := NewKeeper(d, Config{Memory: 1 << 20, Snap: 64, FileOctets: 1, Open: 3, Follow: 3 * time.Second})
 		k.store.entries, k.store.data, k.store.heads = k.store.entries[:64], k.store.data[:2000], k.store.heads[:2]
 		number := uint64(0)
 		for _, b := range script[:min(len(script), 2000)] {

@@ -28,8 +28,9 @@ type Config struct {
 	// Follow is for how long after a finding the frames of its flow are added to
 	// its file. Until then, or until the flow ends, the file is not complete.
 	Follow time.Duration
-	// PerMinute is how many files are begun in a minute, so that a flood of
-	// findings costs a bounded share of the time that sniffing needs.
+	// PerMinute is how many files are begun in a minute, a tenth of them at once,
+	// so that a flood of findings costs a bounded share of the time that sniffing
+	// needs.
 	PerMinute int
 	// Open is how many files grow at once. When there are more, the one that was
 	// begun first is complete.
@@ -144,13 +145,14 @@ func (k *Keeper) Finding(f *analyzer.Flow, n *analyzer.Finding, now int64) {
 	}
 }
 
-// allowed counts the files that are begun: a token bucket that holds a minute's.
+// allowed counts the files that are begun: a token bucket.
 func (k *Keeper) allowed(now int64) bool {
-	most := float64(k.cfg.PerMinute)
+	rate := float64(k.cfg.PerMinute)
 	if now > k.filled {
-		k.tokens = min(most, k.tokens+most*float64(now-k.filled)/float64(time.Minute))
+		k.tokens += rate * float64(now-k.filled) / float64(time.Minute)
 		k.filled = now
 	}
+	k.tokens = min(k.tokens, max(1, rate/10))
 	if k.tokens < 1 {
 		return false
 	}

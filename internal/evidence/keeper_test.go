@@ -180,7 +180,7 @@ func TestKeeperBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, warnings := directory(t, path, Limits{Files: 5})
-	k := NewKeeper(d, Config{Open: 3, PerMinute: 10, Follow: time.Minute})
+	k := NewKeeper(d, Config{Open: 3, PerMinute: 100, Follow: time.Minute})
 	feed(k, 1, 100, 1, 0, 60)
 	for i := range 20 {
 		f, n := flowOf(0, 100, 1)

@@ -3,6 +3,7 @@ package evidence
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -71,20 +72,20 @@ func TestRotatorTogether(t *testing.T) {
 		rings.Go(func() {
 			for n := uint64(1); n <= 3000; n++ {
 				f := nth(n, 100)
-				f.LinkType, f.Time = uint16(g), epoch+int64(n)
+				f.Interface, f.Time = strconv.Itoa(int(g)), epoch+int64(n)
 				r.Frame(f)
 			}
 		})
 	}
 	rings.Wait()
 	r.Close()
-	var last [4]int64
+	last := map[string]int64{}
 	got := all(t, path)
 	for _, f := range got {
-		if f.Time <= last[f.LinkType] {
-			t.Fatalf("out of order: %d after %d", f.Time, last[f.LinkType])
+		if f.Time <= last[f.Interface] {
+			t.Fatalf("out of order: %d after %d", f.Time, last[f.Interface])
 		}
-		last[f.LinkType] = f.Time
+		last[f.Interface] = f.Time
 	}
 	if len(got) != 12000 {
 		t.Errorf("%d frames", len(got))

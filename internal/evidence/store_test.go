@@ -133,7 +133,7 @@ func FuzzStore(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 200, 100, 50, 9, 9})
 	f.Add(bytes.Repeat([]byte{7, 255, 3, 1}, 300))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		s := NewStore(0, 64)
+		s := NewStore(1<<20, 64)
 		s.entries, s.data, s.heads = s.entries[:16], s.data[:300], s.heads[:4]
 		claimed := map[uint64]int{}
 		number := uint64(0)
