@@ -102,7 +102,7 @@ var errBounds = errors.New("the directory's bounds are reached")
 const buffer = 16 << 10
 
 // create begins a file of that name, with the ending ".pcapng" or, where there is
-// one, "-2.pcapng" and so on. It is nil while writing fails.
+// one, "_2.pcapng" and so on. It is nil while writing fails.
 func (d *Dir) create(name string, now int64) *file {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -138,7 +138,7 @@ func (f *file) open(name string) (err error) {
 	for i := 1; i <= tries; i++ {
 		f.name = name + ".pcapng"
 		if i > 1 {
-			f.name = fmt.Sprintf("%s-%d.pcapng", name, i)
+			f.name = fmt.Sprintf("%s_%d.pcapng", name, i)
 		}
 		if _, err = f.d.root.Lstat(f.name); err == nil {
 			continue

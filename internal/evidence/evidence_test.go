@@ -136,7 +136,7 @@ func contents(t testing.TB, path string) string {
 func TestNames(t *testing.T) {
 	f, n := flowOf(51544, 1, 1)
 	f.Client = 0
-	if got, want := nameOf(f, n), "20260101T000000.000000Z_stuck-close-wait_10.0.0.1-51544_10.0.0.2-443"; got != want {
+	if got, want := nameOf(f, n), "20260101T000000.000000000Z_stuck-close-wait_10.0.0.1-51544_10.0.0.2-443"; got != want {
 		t.Errorf("named %s, want %s", got, want)
 	}
 	f.Client = 1

@@ -240,7 +240,7 @@ func TestDirOctets(t *testing.T) {
 	}
 }
 
-// The same name twice in one microsecond, or there from before.
+// The same name twice in one nanosecond, or there from before.
 func TestDirTaken(t *testing.T) {
 	path := t.TempDir()
 	d, _ := directory(t, path, Limits{})

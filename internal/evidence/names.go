@@ -16,7 +16,7 @@ func nameOf(f *analyzer.Flow, n *analyzer.Finding) string {
 
 // stamp is a time, ns since 1970-01-01 UTC, so that names sort by it, and
 // without the colons that Windows refuses.
-func stamp(at int64) string { return time.Unix(0, at).UTC().Format("20060102T150405.000000Z") }
+func stamp(at int64) string { return time.Unix(0, at).UTC().Format("20060102T150405.000000000Z") }
 
 func endpoint(f *analyzer.Flow, s analyzer.Side) string {
 	return plain(f.Key.Addr[s].Netip().String()) + "-" + strconv.Itoa(int(f.Key.Port[s]))

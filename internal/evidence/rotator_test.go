@@ -50,7 +50,7 @@ func TestRotatorEvery(t *testing.T) {
 	}
 	r.Advance(nth(6900, 0).Time)
 	list := names(t, path)
-	if len(list) != 3 || list[2] != "20260101T000005.001000Z_all.pcapng" {
+	if len(list) != 3 || list[2] != "20260101T000005.001000000Z_all.pcapng" {
 		t.Errorf("%v", list)
 	}
 	got := all(t, path)
