@@ -26,6 +26,7 @@ type Limits struct {
 	// it, the oldest complete ones are removed.
 	Octets int64
 	// Files is how many files there may be: the oldest complete ones are removed.
+	// While more than that grow, there are more.
 	Files int
 	// Retry is for how long nothing is written after an error.
 	Retry time.Duration
@@ -127,8 +128,7 @@ func (d *Dir) create(name string, now int64) *file {
 	}
 	f.w = capture.NewWriterSize(f, buffer)
 	d.files = append(d.files, f)
-	for len(d.files) > d.limits.Files && d.removeOldest() {
-	}
+	d.tidy()
 	return f
 }
 
@@ -218,6 +218,13 @@ func (f *file) complete(err error) {
 	}
 	if err != nil {
 		d.fail(err, f.clock)
+	}
+	d.tidy()
+}
+
+// tidy removes the oldest files where there are too many.
+func (d *Dir) tidy() {
+	for len(d.files) > d.limits.Files && d.removeOldest() {
 	}
 }
 

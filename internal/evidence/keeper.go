@@ -23,7 +23,7 @@ type Config struct {
 	Memory int64 // of the Store, in octets
 	Snap   int   // how many octets of each frame are kept
 	// FileOctets is the size of a file at the most. It is brought between what a
-	// few frames take and the Dir's Limits.
+	// few frames take and half of the Dir's Limits.
 	FileOctets int64
 	// Follow is for how long after a finding the frames of its flow are added to
 	// its file. Until then, or until the flow ends, the file is not complete.
@@ -33,7 +33,8 @@ type Config struct {
 	// needs.
 	PerMinute int
 	// Open is how many files grow at once. When there are more, the one that was
-	// begun first is complete.
+	// begun first is complete. There are fewer where the Dir's Limits have no room
+	// for so many.
 	Open int
 }
 
@@ -81,8 +82,10 @@ func NewKeeper(dir *Dir, cfg Config) *Keeper {
 	k := &Keeper{dir: dir, store: NewStore(cfg.Memory, cfg.Snap),
 		flows: map[analyzer.Key]*evidence{}, tokens: float64(cfg.PerMinute)}
 	const few = 16
-	cfg.FileOctets = min(cmp.Or(max(cfg.FileOctets, 0), DefaultFileOctets), dir.limits.Octets)
+	cfg.FileOctets = min(cmp.Or(max(cfg.FileOctets, 0), DefaultFileOctets), dir.limits.Octets/2)
 	cfg.FileOctets = max(cfg.FileOctets, few*k.record()+remark)
+	// With all that are open at their bound, there is room for one that begins.
+	cfg.Open = int(max(1, min(int64(cfg.Open), dir.limits.Octets/cfg.FileOctets-1)))
 	k.cfg = cfg
 	return k
 }
@@ -99,7 +102,8 @@ func (k *Keeper) Frame(f *capture.Frame) { k.store.Add(f) }
 // Claim says which flow a frame is of: key is analyzer.KeyOf of the segment that
 // was found in it, or that an ICMP error in it quotes. Where a connection follows
 // another one on the same addresses and ports, its first frame may be in the
-// files of both.
+// files of both. The copies of a flow on another path (analyzer.Key) are not in
+// its files.
 func (k *Keeper) Claim(frame uint64, key analyzer.Key) {
 	ordinal, ok := k.store.claim(frame, key)
 	if !ok {
@@ -131,7 +135,7 @@ func (k *Keeper) Finding(f *analyzer.Flow, n *analyzer.Finding, now int64) {
 	k.counts.Files++
 	e := &evidence{file: out, key: f.Key, flow: f.Number, until: now + int64(k.cfg.Follow)}
 	k.chain = k.store.flow(k.chain[:0], f.Key, f.FirstFrame)
-	gone := f.Frames - min(uint64(len(k.chain)), f.Frames)
+	gone := k.gone(f)
 	k.counts.Gone += gone
 	out.w.Comment(k.about(f, n, gone))
 	if !k.begin(e, n) {
@@ -143,6 +147,17 @@ func (k *Keeper) Finding(f *analyzer.Flow, n *analyzer.Finding, now int64) {
 	if len(k.open) > k.cfg.Open {
 		k.finish(k.open[0])
 	}
+}
+
+// gone is how many of a flow's frames up to now were overwritten. Copies on other
+// paths count as frames of the flow and are not in its chain: where the first
+// frame may still be held, nothing is gone.
+func (k *Keeper) gone(f *analyzer.Flow) uint64 {
+	_, first := analyzer.SplitFrame(f.FirstFrame)
+	if k.store.reaches(first) {
+		return 0
+	}
+	return f.Frames - min(uint64(len(k.chain)), f.Frames)
 }
 
 // allowed counts the files that are begun: a token bucket.
@@ -162,7 +177,7 @@ func (k *Keeper) allowed(now int64) bool {
 
 // about is what a file says of itself.
 func (k *Keeper) about(f *analyzer.Flow, n *analyzer.Finding, gone uint64) string {
-	text := sentence(f, n) + "\n"
+	text := Sentence(f, n) + "\n"
 	if gone == 0 {
 		text += "All frames of the flow up to the finding are here"
 	} else {
@@ -171,8 +186,8 @@ func (k *Keeper) about(f *analyzer.Flow, n *analyzer.Finding, gone uint64) strin
 	return fmt.Sprintf("%s. Of each frame the first %d octets were kept.", text, k.store.snap)
 }
 
-// sentence is what a finding says.
-func sentence(f *analyzer.Flow, n *analyzer.Finding) string {
+// Sentence is what a finding says, for whoever opens the packet in Wireshark.
+func Sentence(f *analyzer.Flow, n *analyzer.Finding) string {
 	text := "tcpflow-states: " + n.Severity.String() + " " + n.Detector.Name
 	switch n.Side {
 	case f.Client:

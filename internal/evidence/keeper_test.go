@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,6 +93,56 @@ func TestKeeperGone(t *testing.T) {
 	says := fmt.Sprintf("%d of the flow's frames up to the finding are not here", over)
 	if text := contents(t, filepath.Join(path, names(t, path)[0])); over == 0 || !strings.Contains(text, says) || k.Counts().Gone != uint64(over) {
 		t.Errorf("it does not say %q", says)
+	}
+}
+
+// Copies on another path count as a flow's frames, but nothing is gone with them.
+func TestKeeperCopies(t *testing.T) {
+	d, _ := directory(t, t.TempDir(), Limits{})
+	k := NewKeeper(d, Config{Memory: 1 << 20})
+	feed(k, 1, 20000, 2, 1, 60)
+	first := k.Store().Overwritten() + 1
+	f, n := flowOf(1, 20000, first)
+	k.Finding(f, n, epoch)
+	if k.Counts().Gone != 0 {
+		t.Errorf("%d are gone since frame %d", k.Counts().Gone, first)
+	}
+	f.FirstFrame--
+	k.Finding(f, n, epoch)
+	if k.Counts().Gone == 0 {
+		t.Errorf("none is gone since frame %d", first-1)
+	}
+	k.Close()
+}
+
+// Several Keepers, one for each ring, share the bounds of a directory.
+func TestKeepersTogether(t *testing.T) {
+	path := t.TempDir()
+	d, warnings := directory(t, path, Limits{Files: 10, Octets: 1 << 20})
+	var rings sync.WaitGroup
+	for g := range 4 {
+		rings.Go(func() {
+			k := NewKeeper(d, Config{Memory: 1 << 20, FileOctets: 32 << 10})
+			for i := range 30 {
+				from := uint64(i*50 + 1)
+				feed(k, from, from+49, 1, 0, 150)
+				f, n := flowOf(0, 50, from)
+				f.Number, n.At = i, epoch+int64(i)
+				n.Detector.Name = fmt.Sprint("ring-", g)
+				k.Finding(f, n, n.At)
+			}
+			k.Close()
+		})
+	}
+	rings.Wait()
+	list := names(t, path)
+	for _, name := range list {
+		if got := read(t, filepath.Join(path, name)); len(got) < 50 {
+			t.Errorf("%s: %d frames", name, len(got))
+		}
+	}
+	if len(list) != 10 || len(*warnings) != 0 {
+		t.Errorf("%v %q", list, *warnings)
 	}
 }
 

@@ -199,6 +199,11 @@ func (s *Store) frame(ordinal uint64, f *capture.Frame) {
 		Data: s.data[e.offset:][:e.size:e.size], Wire: e.wire}
 }
 
+// reaches reports whether a frame of that number, if there was one, is held.
+func (s *Store) reaches(number uint64) bool {
+	return s.oldest == 0 || s.oldest < s.next && s.entry(s.oldest).number <= number
+}
+
 // Overwritten is how many frames were taken in and are no longer held.
 func (s *Store) Overwritten() uint64 { return s.oldest }
 
