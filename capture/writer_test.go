@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"testing"
 )
@@ -46,6 +47,57 @@ func TestWriter(t *testing.T) {
 				f.Wire != want.Wire || !bytes.Equal(f.Data, want.Data) {
 				t.Errorf("pcap %t: frame %d is %+v, want %+v", pcap, i, f, want)
 			}
+		}
+	}
+}
+
+// tally counts what it is given, and ends each call where a capture may end.
+type tally struct {
+	file   bytes.Buffer
+	bounds []int
+}
+
+func (y *tally) Write(p []byte) (int, error) {
+	defer func() { y.bounds = append(y.bounds, y.file.Len()) }()
+	return y.file.Write(p)
+}
+
+// Every call to the output ends with a whole block, whatever the buffer's size,
+// so that a full disk leaves a capture that reads without error.
+func TestWriterWholeBlocks(t *testing.T) {
+	for _, size := range []int{16, 100, 300, 4096} {
+		var out tally
+		w := NewWriterSize(&out, size)
+		w.Comment("what this is")
+		for i := range 50 {
+			f := Frame{Time: int64(i + 1), LinkType: 1, Interface: "eth0", Data: plainFrame(), Wire: 1500}
+			if err := w.Write(&f, []string{"why"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil || w.Size() != int64(out.file.Len()) {
+			t.Errorf("buffer %d: Size says %d of %d octets: %v", size, w.Size(), out.file.Len(), err)
+		}
+		frames := 0
+		for _, bound := range out.bounds {
+			_, src, err := readAll(t, out.file.Bytes()[:bound], Options{})
+			if err != nil {
+				t.Fatalf("buffer %d, cut at %d: %v", size, bound, err)
+			}
+			frames = int(src.Stats().Frames)
+		}
+		if frames != 50 || !bytes.Contains(out.file.Bytes(), []byte("what this is")) {
+			t.Errorf("buffer %d: %d frames", size, frames)
+		}
+	}
+}
+
+func TestWriterAllocates(t *testing.T) {
+	f := Frame{Time: 1, LinkType: 1, Interface: "eth0", Data: plainFrame(), Wire: 1500}
+	for name, w := range map[string]*Writer{"pcapng": NewWriter(io.Discard), "pcap": NewPcapWriter(io.Discard)} {
+		w.Write(&f, nil)
+		if n := testing.AllocsPerRun(1000, func() { w.Write(&f, nil) }); n != 0 {
+			t.Errorf("%s: %v allocations per frame", name, n)
 		}
 	}
 }

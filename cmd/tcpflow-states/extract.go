@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
+	"github.com/tcpflow-states/tcpflow-states/internal/evidence"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -166,7 +166,7 @@ func (x *extraction) choose() (err error) {
 			}
 			matched = true
 			if n.Frame != 0 {
-				x.comments[n.Frame] = append(x.comments[n.Frame], comment(f, n))
+				x.comments[n.Frame] = append(x.comments[n.Frame], report.Clean(evidence.Sentence(f, n)))
 			}
 		}
 		if matched {
@@ -175,22 +175,6 @@ func (x *extraction) choose() (err error) {
 	}
 	x.first, err = x.track(x.in.options, cfg, nil)
 	return err
-}
-
-// comment is what a finding says, for whoever opens the packet in Wireshark.
-func comment(f *analyzer.Flow, n *analyzer.Finding) string {
-	text := "tcpflow-states: " + n.Severity.String() + " " + n.Detector.Name
-	switch n.Side {
-	case f.Client:
-		text += " (client)"
-	case f.Server():
-		text += " (server)"
-	}
-	text += ", flow " + strconv.Itoa(f.Number) + ": " + n.Evidence
-	if n.Doubt != "" {
-		text += " (doubt: " + n.Doubt + ")"
-	}
-	return report.Clean(text)
 }
 
 // find marks the frames of the chosen flows. What looked like a flow and came
