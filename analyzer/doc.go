@@ -37,9 +37,12 @@
 // Figure 5 of RFC 9293 is the table Arcs in state.go: it knows no sequence
 // numbers. observe.go, open.go, fin.go and reset.go turn a segment's numbers into
 // events and know no arrows. settle.go says what a side's segment proves about
-// its inbox, endpoint.go holds proven state, inbox and walk, and
-// incarnation.go decides which of two connections on one pair a segment
-// belongs to. tracker.go and table.go keep the flows and the clock.
+// its inbox, endpoint.go holds proven state and inbox, walk.go walks the one
+// through the other, predict.go takes the next segment in order the short way,
+// and incarnation.go decides which of two connections on one pair a segment
+// belongs to. tracker.go and table.go keep the flows and the clock, index.go and
+// dormant.go find and pack those that are held, and shards.go shares them among
+// cores.
 //
 // A segment is taken in the order of RFC 9293 3.10.7.4, first for its sender:
 //

@@ -18,19 +18,12 @@ type groups struct {
 	keys  []Group      // by number
 	used  []bool       // asked for since the hand came by
 	hand  int
-	// index is an open-addressed table with linear probing, as that of flows
-	// (index.go): 2^n places, more than half of them empty.
-	index []groupPlace
+	index slots     // an id is a number + 1
 	seed  [4]uint64 // of the hash: nobody can make groups collide
 }
 
-type groupPlace struct {
-	tag uint32 // of the group's hash
-	n   uint32 // its number + 1; 0: empty
-}
-
 func newGroups(limit int, leave func(id int)) groups {
-	gs := groups{limit: limit, leave: leave, index: make([]groupPlace, 64)}
+	gs := groups{limit: limit, leave: leave, index: make(slots, 64)}
 	for i := range gs.seed {
 		gs.seed[i] = rand.Uint64()
 	}
@@ -53,8 +46,8 @@ func mix(a, b uint64) uint64 {
 func (gs *groups) find(g *Group, tag uint32) uint32 {
 	mask := uint32(len(gs.index) - 1)
 	i := tag & mask
-	for ; gs.index[i].n != 0; i = (i + 1) & mask {
-		if p := gs.index[i]; p.tag == tag && gs.keys[p.n-1] == *g {
+	for ; gs.index[i].id != 0; i = (i + 1) & mask {
+		if p := gs.index[i]; p.tag == tag && gs.keys[p.id-1] == *g {
 			break
 		}
 	}
@@ -64,7 +57,7 @@ func (gs *groups) find(g *Group, tag uint32) uint32 {
 // known returns the number of a group, -1 for none. It does not count as asking
 // for it.
 func (gs *groups) known(g *Group) int {
-	return int(gs.index[gs.find(g, gs.hash(g))].n) - 1
+	return int(gs.index[gs.find(g, gs.hash(g))].id) - 1
 }
 
 // id returns the number of a group, which counts as asking for it. A new group
@@ -72,20 +65,20 @@ func (gs *groups) known(g *Group) int {
 func (gs *groups) id(g *Group) int {
 	tag := gs.hash(g)
 	at := gs.find(g, tag)
-	if n := int(gs.index[at].n); n != 0 {
+	if n := int(gs.index[at].id); n != 0 {
 		gs.used[n-1] = true
 		return n - 1
 	}
 	if len(gs.keys) == gs.limit {
 		id := gs.makeRoom()
 		gs.keys[id] = *g
-		gs.index[gs.find(g, tag)] = groupPlace{tag, uint32(id + 1)}
+		gs.index[gs.find(g, tag)] = slot{tag, uint32(id + 1)}
 		return id
 	}
 	gs.keys, gs.used = append(gs.keys, *g), append(gs.used, false)
-	gs.index[at] = groupPlace{tag, uint32(len(gs.keys))}
+	gs.index[at] = slot{tag, uint32(len(gs.keys))}
 	if len(gs.keys) > len(gs.index)/2 {
-		gs.grow()
+		gs.index = gs.index.doubled()
 	}
 	return len(gs.keys) - 1
 }
@@ -104,33 +97,5 @@ func (gs *groups) makeRoom() int {
 	return id
 }
 
-// grow doubles the index. The tags say where each place goes.
-func (gs *groups) grow() {
-	old := gs.index
-	gs.index = make([]groupPlace, 2*len(old))
-	mask := uint32(len(gs.index) - 1)
-	for _, p := range old {
-		if p.n == 0 {
-			continue
-		}
-		i := p.tag & mask
-		for gs.index[i].n != 0 {
-			i = (i + 1) & mask
-		}
-		gs.index[i] = p
-	}
-}
-
-// remove takes a group out of the index. What follows moves up, so that no
-// probe ends early.
-func (gs *groups) remove(g *Group) {
-	mask := uint32(len(gs.index) - 1)
-	i := gs.find(g, gs.hash(g))
-	for j := (i + 1) & mask; gs.index[j].n != 0; j = (j + 1) & mask {
-		home := gs.index[j].tag & mask
-		if (j-home)&mask >= (j-i)&mask { // its own place is at i or before
-			gs.index[i], i = gs.index[j], j
-		}
-	}
-	gs.index[i] = groupPlace{}
-}
+// remove takes a group out of the index.
+func (gs *groups) remove(g *Group) { gs.index.vacate(gs.find(g, gs.hash(g))) }

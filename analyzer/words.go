@@ -125,19 +125,21 @@ func grownBy(b []byte, n int) []byte {
 type wordReader struct {
 	words []uint64
 	at    int
-	size  [16]uint8  // octets, by code
-	own   [16]uint64 // mask of a word's own bits, by code
-	epoch [16]uint64 // and the rest of it
-	again [16]uint64 // all ones of codeAgain
+	epoch [16]uint64 // by code, the bits of a word that are not its own
 	said  [nameable]uint64
 	n     int
 }
 
+// By code: how many octets a word has, the mask of these, and all ones where they
+// say which word is there again.
+var (
+	codeSize  = [16]uint8{1: 1, 2, 3, 4, 5, 6, 7, 8, codeTime: timeBits / 8, codeAgain: 1}
+	codeMask  = [16]uint64{1: 1<<8 - 1, 1<<16 - 1, 1<<24 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1, 1<<64 - 1, codeTime: 1<<timeBits - 1, codeAgain: nameable - 1}
+	codeNames = [16]uint64{codeAgain: 1<<64 - 1}
+)
+
 // begin reads n words, for get.
 func (r *wordReader) begin(b []byte, n int, epoch uint32) {
-	if r.own[1] == 0 {
-		r.learn()
-	}
 	r.epoch[codeTime] = uint64(epoch) << timeBits
 	if cap(r.words) < n {
 		r.words = make([]uint64, 2*n)
@@ -147,15 +149,6 @@ func (r *wordReader) begin(b []byte, n int, epoch uint32) {
 	for i := 0; i < n; i += wordRun {
 		b = r.run(b, r.words[i:min(i+wordRun, n)])
 	}
-}
-
-// learn fills in the codes.
-func (r *wordReader) learn() {
-	for code := 1; code <= 8; code++ {
-		r.size[code], r.own[code] = uint8(code), 1<<(8*code)-1
-	}
-	r.size[codeTime], r.own[codeTime] = timeBits/8, 1<<timeBits-1
-	r.size[codeAgain], r.own[codeAgain], r.again[codeAgain] = 1, nameable-1, ^uint64(0)
 }
 
 // get copies words into a list.
@@ -169,14 +162,14 @@ func (r *wordReader) run(b []byte, list []uint64) []byte {
 	at := uint(bits.OnesCount64(which)+1) / 2
 	for n := uint(0); which != 0; n++ {
 		code := codes[n/2] >> (n % 2 * 4) % 16
-		v := binary.LittleEndian.Uint64(codes[at:])&r.own[code] | r.epoch[code]
-		v ^= (v ^ r.said[v%nameable]) & r.again[code]
+		v := binary.LittleEndian.Uint64(codes[at:])&codeMask[code] | r.epoch[code]
+		v ^= (v ^ r.said[v%nameable]) & codeNames[code]
 		list[bits.TrailingZeros64(which)] = v
 		if r.n < nameable {
 			r.said[r.n] = v
 		}
 		r.n++
-		at += uint(r.size[code])
+		at += uint(codeSize[code])
 		which &= which - 1
 	}
 	return codes[at:]

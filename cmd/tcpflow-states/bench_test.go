@@ -9,20 +9,28 @@ import (
 	"github.com/tcpflow-states/tcpflow-states/internal/gen"
 )
 
+// generated writes a capture to a file of the test's own, and says how many packets
+// it has.
+func generated(tb testing.TB, cfg gen.Config) (file string, packets int) {
+	tb.Helper()
+	file = filepath.Join(tb.TempDir(), cfg.Profile+".pcap")
+	out, err := os.Create(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	made, err := gen.Write(out, cfg)
+	if err := errors.Join(err, out.Close()); err != nil {
+		tb.Fatal(err)
+	}
+	return file, made.Packets
+}
+
 // BenchmarkAnalyze is the whole command on a quarter of the mix, with as many
 // flows at once as the whole has: what to take a profile of.
 func BenchmarkAnalyze(b *testing.B) {
-	file := filepath.Join(b.TempDir(), "mix.pcap")
-	out, err := os.Create(file)
-	if err != nil {
-		b.Fatal(err)
-	}
 	mix := gen.ProfileNamed("mix").Full(1, 1)
 	mix.Connections /= 4
-	made, err := gen.Write(out, mix)
-	if err := errors.Join(err, out.Close()); err != nil {
-		b.Fatal(err)
-	}
+	file, packets := generated(b, mix)
 	for _, c := range []struct {
 		name  string
 		flags []string
@@ -39,7 +47,7 @@ func BenchmarkAnalyze(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*made.Packets), "ns/packet")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*packets), "ns/packet")
 		})
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,15 +13,7 @@ import (
 // pipe, which one core reads: the same octets in the same order, whatever is
 // chosen.
 func TestCoresWriteTheSame(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "mix.pcap")
-	out, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = gen.Write(out, gen.Config{Profile: "mix", Packets: 40000, Seed: 3})
-	if err := errors.Join(err, out.Close()); err != nil {
-		t.Fatal(err)
-	}
+	file, _ := generated(t, gen.Config{Profile: "mix", Packets: 40000, Seed: 3})
 	if info, err := os.Stat(file); err != nil || info.Size() < much {
 		t.Fatal("the capture is too small for the test", err)
 	}
