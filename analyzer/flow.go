@@ -35,6 +35,8 @@ type Transition struct {
 	From, To State
 	Trigger  Event
 	Basis    Basis
+	told     bool   // OnTransition was given it,
+	toldBack bool   // and that it was taken back
 	Time     int64  // of the segment that made it, ns since 1970-01-01 UTC
 	Frame    uint64 // that segment's frame; 0 for a timeout
 

@@ -103,6 +103,13 @@ func run(s *script.Script, v script.Variant, m mode) *result {
 	}
 	if m.looked {
 		cfg.OnFinding = func(*analyzer.Flow, *analyzer.Finding) {}
+		told := moves{}
+		cfg.OnTransition = told.take
+		cfg.OnFlow = func(f *analyzer.Flow) {
+			r.flow(f, side)
+			rollup.Add(f)
+			r.broken = append(r.broken, told.differ(f)...)
+		}
 	}
 	tr := analyzer.New(cfg)
 	last = "-"
@@ -121,6 +128,43 @@ func run(s *script.Script, v script.Variant, m mode) *result {
 		r.found("across "+n.Subject, &n)
 	}
 	return r
+}
+
+// moves are what Config.OnTransition has said of each flow, and did not take back. A
+// flow that turned out to be none gives its number to the next.
+type moves map[[2]uint64][]string
+
+func (m moves) take(f *analyzer.Flow, tr *analyzer.Transition) {
+	id, text := [2]uint64{uint64(f.Number), f.FirstFrame}, move(tr)
+	if tr.Withdrawn == nil {
+		m[id] = append(m[id], text)
+	} else if at := slices.Index(m[id], text); at >= 0 {
+		m[id] = slices.Delete(m[id], at, at+1)
+	} else {
+		m[id] = append(m[id], "taken back, but never told: "+text)
+	}
+}
+
+// move names a transition, without its frame: where a segment turns out not to have
+// arrived, that of the next which says the same takes its place.
+func move(tr *analyzer.Transition) string {
+	return fmt.Sprintf("%d: %s to %s by %s", tr.Side, tr.From, tr.To, tr.Trigger)
+}
+
+// differ says where what was told is not what is believed at the end.
+func (m moves) differ(f *analyzer.Flow) (list []string) {
+	var want []string
+	for i := range f.Transitions {
+		if tr := &f.Transitions[i]; tr.Withdrawn == nil {
+			want = append(want, move(tr))
+		}
+	}
+	got := m[[2]uint64{uint64(f.Number), f.FirstFrame}]
+	slices.Sort(want)
+	if slices.Sort(got); !slices.Equal(got, want) {
+		list = append(list, fmt.Sprintf("flow %d: told %q, believed %q", f.Number, got, want))
+	}
+	return list
 }
 
 // flow notes a flow that has ended.

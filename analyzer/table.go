@@ -283,8 +283,8 @@ func (t *Tracker) nextNumber(id uint32) int {
 	if t.share != nil {
 		return t.share.flows.add(t.share.place, id)
 	}
-	t.number++
-	return t.number - 1
+	t.number += t.cfg.NumberStep
+	return t.number - t.cfg.NumberStep
 }
 
 // takeBack makes a number free again where nobody has seen it.
@@ -293,8 +293,8 @@ func (t *Tracker) takeBack(number int) {
 	case t.share != nil && provisional(number):
 		b := t.share.flows.of(number)
 		b.id, b.gone = 0, true
-	case t.share == nil && number == t.number-1:
-		t.number--
+	case t.share == nil && number == t.number-t.cfg.NumberStep:
+		t.number = number
 	}
 }
 
@@ -309,14 +309,32 @@ func (t *Tracker) held() (n int) {
 // one more.
 func (t *Tracker) room() {
 	for t.held() >= t.cfg.MaxFlows {
-		for i := range t.lists {
-			if id := t.lists[i].front; id != 0 {
-				t.totals.Evicted++
-				t.finish(t.get(id))
-				break
+		t.totals.Evicted++
+		t.finish(t.spare())
+	}
+}
+
+// passedOver is how many flows with findings are passed over for one without.
+const passedOver = 8
+
+// spare returns the flow that can best be spared, of those that are held: the
+// lists are in that order. An open one with findings is what somebody looks for,
+// and goes to the back of its list, which has no limit, so that its order is
+// nothing but this.
+func (t *Tracker) spare() (f *Flow) {
+	for i := range t.lists {
+		l := &t.lists[i]
+		for tries := 0; l.front != 0; tries++ {
+			f = t.get(l.front)
+			if l.limit != 0 || tries == passedOver || len(f.Findings)+len(f.told) == 0 {
+				return f
 			}
+			list := t.entry(f.id).list
+			t.unlist(f.id)
+			t.push(f.id, list)
 		}
 	}
+	return f
 }
 
 // alloc returns an empty flow with an id.
@@ -365,6 +383,7 @@ func (t *Tracker) expire(f *Flow) {
 	f.release(0, t.now, false)
 	f.release(1, t.now, false)
 	f.timeouts(t.cfg.Profile, t.now)
+	t.tellMoves(f)
 	if gone(f.Sides[0].State) && gone(f.Sides[1].State) {
 		t.finish(f)
 		return
@@ -428,6 +447,7 @@ func (t *Tracker) end(f *Flow) {
 		f.hiddenACK(s, t.now)
 	}
 	f.timeouts(t.cfg.Profile, t.now)
+	t.tellMoves(f)
 	f.summarise()
 	if t.streams != nil {
 		f.Wireshark = t.streams.result(f)

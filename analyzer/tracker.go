@@ -16,7 +16,7 @@ type Config struct {
 	Stuck *Limits
 	// MaxFlows bounds the flows held at once; 0 is DefaultMaxFlows. Beyond
 	// it the flow that has waited longest is handed on early: half-open ones
-	// first, then closed ones, then any.
+	// first, then closed ones, then any, those with findings last.
 	MaxFlows int
 	// Awake is how many of them are held ready; the others are packed, to take
 	// less memory, and unpacked when a segment of theirs comes. 0 is
@@ -26,8 +26,10 @@ type Config struct {
 	// Flow.Wireshark and the counters that are Wireshark's. It costs time and
 	// memory for each flow.
 	Peers bool
-	// FirstNumber is the number of the first flow.
-	FirstNumber int
+	// FirstNumber is the number of the first flow, and NumberStep what is added
+	// for each further one; 0 is 1. Trackers that share the flows of one capture
+	// number them apart by it.
+	FirstNumber, NumberStep int
 	// OnFlow is given each flow as it ends; the flows that the capture's end
 	// cuts off come last, by number.
 	OnFlow func(*Flow)
@@ -37,6 +39,11 @@ type Config struct {
 	// before the flow is given to OnFlow. A later segment may take back what
 	// such a finding rests on; then OnFlow's flow does not have it.
 	OnFinding func(*Flow, *Finding)
+	// OnTransition, if set, is given each change of a side's state when it is
+	// known, those that timers make included (Advance), and given it again when it
+	// is taken back: Transition.Withdrawn is then set. What is taken back as soon
+	// as it is made is not given.
+	OnTransition func(*Flow, *Transition)
 	// OnStep, if set, is given each step of every flow.
 	OnStep func(*Step)
 	// Detectors are what looks for findings; nil is Detectors.
@@ -139,6 +146,7 @@ func New(cfg Config) *Tracker {
 	if cfg.Awake <= 0 {
 		cfg.Awake = DefaultAwake
 	}
+	cfg.NumberStep = max(cfg.NumberStep, 1)
 	t := &Tracker{cfg: cfg, number: cfg.FirstNumber, listeners: make(map[listener]struct{}),
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key),
 		index: newIndex(), rests: make(map[uint32]*rest)}
@@ -162,7 +170,7 @@ func New(cfg Config) *Tracker {
 // Totals returns the counts so far.
 func (t *Tracker) Totals() Totals {
 	n := t.totals
-	n.Flows = t.number - t.cfg.FirstNumber
+	n.Flows = (t.number - t.cfg.FirstNumber) / t.cfg.NumberStep
 	for i := range t.lists {
 		n.Open += t.lists[i].len
 	}
@@ -249,6 +257,7 @@ func (t *Tracker) after(f *Flow, s Side, x *Segment, facts Facts, before [2]Stat
 	if facts&t.wants != 0 || t.cfg.OnStep != nil {
 		t.hand(f, s, x, facts)
 	}
+	t.tellMoves(f)
 	if t.wheel != nil {
 		t.watch(f)
 	}
@@ -320,6 +329,7 @@ func (t *Tracker) ObserveUnreachable(u *Unreachable) {
 		return
 	}
 	f.takeUnreachable(s, u)
+	t.tellMoves(f)
 	if t.wheel != nil {
 		t.watch(f)
 	}

@@ -133,3 +133,23 @@ func (f *Flow) hasTold(n *Finding) bool {
 	}
 	return false
 }
+
+// tellMoves gives OnTransition what has happened to a flow's states since it was
+// last called for it.
+func (t *Tracker) tellMoves(f *Flow) {
+	if t.cfg.OnTransition == nil {
+		return
+	}
+	for i := range f.Transitions {
+		tr := &f.Transitions[i]
+		back := tr.Withdrawn != nil
+		if tr.told == !back && tr.toldBack == back {
+			continue
+		}
+		tell := !back || tr.told
+		tr.told, tr.toldBack = !back, back
+		if tell {
+			t.cfg.OnTransition(f, tr)
+		}
+	}
+}

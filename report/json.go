@@ -241,11 +241,8 @@ func appendFlow(b []byte, f *analyzer.Flow, o Origin) []byte {
 	b = appendFrame(b, `,"first_frame":`, `,"first_capture":`, f.FirstFrame)
 	b = appendFrame(b, `,"last_frame":`, `,"last_capture":`, f.LastFrame)
 	b = appendCount(b, `,"frames":`, f.Frames)
-	b = append(b, `,"state":{"client":"`...)
-	b = append(b, f.Sides[client].State.String()...)
-	b = append(b, `","server":"`...)
-	b = append(b, f.Sides[server].State.String()...)
-	b = append(b, `"},"basis":{"client":"`...)
+	b = appendStates(b, f)
+	b = append(b, `,"basis":{"client":"`...)
 	b = append(b, f.Sides[client].Basis.String()...)
 	b = append(b, `","server":"`...)
 	b = append(b, f.Sides[server].Basis.String()...)
@@ -397,36 +394,47 @@ func sideName(f *analyzer.Flow, s analyzer.Side) string {
 	return ""
 }
 
+func appendStates(b []byte, f *analyzer.Flow) []byte {
+	b = append(b, `,"state":{"client":"`...)
+	b = append(b, f.Sides[f.Client].State.String()...)
+	b = append(b, `","server":"`...)
+	b = append(b, f.Sides[f.Server()].State.String()...)
+	return append(b, `"}`...)
+}
+
 func appendTransitions(b []byte, f *analyzer.Flow) []byte {
 	b = append(b, `,"transitions":[`...)
 	for i := range f.Transitions {
-		t := &f.Transitions[i]
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, `{"side":"`...), sideName(f, t.Side)...)
-		b = appendTime(append(b, `","t":`...), t.Time)
-		if t.Frame != 0 {
-			b = appendFrame(b, `,"frame":`, `,"capture":`, t.Frame)
-		}
-		b = append(append(b, `,"from":"`...), t.From.String()...)
-		b = append(append(b, `","to":"`...), t.To.String()...)
-		b = append(append(b, `","trigger":"`...), t.Trigger.String()...)
-		b = append(append(b, `","basis":"`...), t.Basis.String()...)
-		b = append(b, '"')
-		if t.ConfirmedFrame != 0 {
-			b = appendTime(append(b, `,"confirmed_at":`...), t.ConfirmedAt)
-			b = appendFrame(b, `,"confirmed_frame":`, `,"confirmed_capture":`, t.ConfirmedFrame)
-		}
-		if t.Withdrawn != nil {
-			b = appendString(append(b, `,"withdrawn":`...), t.Withdrawn.Why)
-			if t.Withdrawn.Frame != 0 {
-				b = appendFrame(b, `,"withdrawn_frame":`, `,"withdrawn_capture":`, t.Withdrawn.Frame)
-			}
-		}
-		b = append(b, '}')
+		b = appendTransition(b, f, &f.Transitions[i])
 	}
 	return append(b, ']')
+}
+
+func appendTransition(b []byte, f *analyzer.Flow, t *analyzer.Transition) []byte {
+	b = append(append(b, `{"side":"`...), sideName(f, t.Side)...)
+	b = appendTime(append(b, `","t":`...), t.Time)
+	if t.Frame != 0 {
+		b = appendFrame(b, `,"frame":`, `,"capture":`, t.Frame)
+	}
+	b = append(append(b, `,"from":"`...), t.From.String()...)
+	b = append(append(b, `","to":"`...), t.To.String()...)
+	b = append(append(b, `","trigger":"`...), t.Trigger.String()...)
+	b = append(append(b, `","basis":"`...), t.Basis.String()...)
+	b = append(b, '"')
+	if t.ConfirmedFrame != 0 {
+		b = appendTime(append(b, `,"confirmed_at":`...), t.ConfirmedAt)
+		b = appendFrame(b, `,"confirmed_frame":`, `,"confirmed_capture":`, t.ConfirmedFrame)
+	}
+	if t.Withdrawn != nil {
+		b = appendString(append(b, `,"withdrawn":`...), t.Withdrawn.Why)
+		if t.Withdrawn.Frame != 0 {
+			b = appendFrame(b, `,"withdrawn_frame":`, `,"withdrawn_capture":`, t.Withdrawn.Frame)
+		}
+	}
+	return append(b, '}')
 }
 
 func appendHandshake(b []byte, f *analyzer.Flow) []byte {

@@ -1,10 +1,8 @@
 package report
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -12,37 +10,43 @@ import (
 
 // Log writes what happens while it happens, a line each:
 //
-//	15:04:05.123 error   stuck-close-wait  10.0.0.5:51544 > 10.0.0.9:5432  server: …
+//	15:04:05.123 error   stuck-close-wait  postgres (pid 812) has not closed 10.0.0.9:5432 ← 10.0.0.5:51544 for 30 s: …
+//	15:04:05.123 warning connection-refused  10.0.0.5:51545 > 10.0.0.9:5433  server: …
 //	15:04:05.123 10.0.0.5:51544 > 10.0.0.9:5432  client ESTABLISHED -> FIN_WAIT_1  sent FIN (observed)
 //
-// Times are the capture's, in local time. Flush writes out what was logged.
+// Times are the capture's, in local time.
 type Log struct {
-	w     *bufio.Writer
+	w     io.Writer
 	color bool
 }
 
-// NewLog returns a Log that writes to w.
-func NewLog(w io.Writer, color bool) *Log { return &Log{bufio.NewWriter(w), color} }
+// NewLog returns a Log that writes to w, a line with one call of Write.
+func NewLog(w io.Writer, color bool) Events { return &Log{w, color} }
 
-// Flush writes out what was logged since the last time.
-func (l *Log) Flush() error { return l.w.Flush() }
-
-// Finding logs a finding of a flow, at the capture's time (ns since 1970-01-01
-// UTC). Owner says who holds the socket of the side that it is about; empty:
-// nobody knows.
-func (l *Log) Finding(now int64, f *analyzer.Flow, n *analyzer.Finding, owner string) {
+// Finding implements Events.
+func (l *Log) Finding(now int64, f *analyzer.Flow, n *analyzer.Finding, owner *Owner) error {
 	on, off := "", ""
 	if l.color {
 		on, off = severityColor(n.Severity), "\x1b[0m"
 	}
+	_, err := fmt.Fprintf(l.w, "%s %s%-7s%s %s  %s: %s\n", timeOfDay(now), on, n.Severity, off, n.Detector.Name,
+		subject(f, n, owner), Clean(n.Evidence))
+	return err
+}
+
+// subject says whom a finding is about. A socket that waits for its own
+// application to close it reads as what the application does.
+func subject(f *analyzer.Flow, n *analyzer.Finding, owner *Owner) string {
 	who := sideName(f, n.Side)
-	if owner != "" {
-		who = strings.TrimPrefix(who+" "+Clean(owner), " ")
+	switch {
+	case owner == nil && who == "":
+		return pair(f)
+	case owner == nil:
+		return pair(f) + "  " + who
+	case n.Detector.Stuck && f.Sides[n.Side].State == analyzer.CloseWait:
+		return Clean(owner.Text) + " has not closed " + f.Addr(n.Side).String() + " ← " + f.Addr(n.Side.Peer()).String() + " for " + span(n.For)
 	}
-	if who != "" {
-		who += ": "
-	}
-	fmt.Fprintf(l.w, "%s %s%-7s%s %s  %s  %s%s\n", timeOfDay(now), on, n.Severity, off, n.Detector.Name, pair(f), who, Clean(n.Evidence))
+	return pair(f) + "  " + who + " " + Clean(owner.Text)
 }
 
 // severityColor is how a severity stands out.
@@ -56,30 +60,36 @@ func severityColor(s analyzer.Severity) string {
 	return "\x1b[36m"
 }
 
-// Transition logs a change of state of one side of a flow, or that it was taken
-// back.
-func (l *Log) Transition(now int64, f *analyzer.Flow, t *analyzer.Transition) {
+// Transition implements Events.
+func (l *Log) Transition(now int64, f *analyzer.Flow, t *analyzer.Transition) error {
 	move := sideName(f, t.Side) + " " + t.From.String() + " -> " + t.To.String()
 	if t.Withdrawn != nil {
-		fmt.Fprintf(l.w, "%s %s  %s taken back: %s\n", timeOfDay(now), pair(f), move, Clean(t.Withdrawn.Why))
-		return
+		_, err := fmt.Fprintf(l.w, "%s %s  %s taken back: %s\n", timeOfDay(now), pair(f), move, Clean(t.Withdrawn.Why))
+		return err
 	}
-	fmt.Fprintf(l.w, "%s %s  %s  %s (%s)\n", timeOfDay(now), pair(f), move, t.Trigger, t.Basis)
+	_, err := fmt.Fprintf(l.w, "%s %s  %s  %s (%s)\n", timeOfDay(now), pair(f), move, t.Trigger, t.Basis)
+	return err
 }
 
-// Census logs how many sides are in each state, and how the capture goes.
-func (l *Log) Census(now int64, c *analyzer.Census, frames, dropped uint64) {
-	fmt.Fprintf(l.w, "%s", timeOfDay(now))
+// Census implements Events.
+func (l *Log) Census(now int64, c *analyzer.Census, frames, dropped uint64) error {
+	b := []byte(timeOfDay(now))
 	for s := range analyzer.NumStates {
 		if st := analyzer.State(s); c[0][s]+c[1][s] > 0 && st != analyzer.Unknown {
-			fmt.Fprintf(l.w, "  %s %d/%d", st, c[0][s], c[1][s])
+			b = fmt.Appendf(b, "  %s %d/%d", st, c[0][s], c[1][s])
 		}
 	}
-	fmt.Fprintf(l.w, "  (client/server)  %s frames", Thousands(frames))
-	if dropped > 0 {
-		fmt.Fprintf(l.w, ", %s dropped", Thousands(dropped))
+	if *c == (analyzer.Census{}) {
+		b = append(b, "  no connections"...)
+	} else {
+		b = append(b, "  (client/server)"...)
 	}
-	fmt.Fprintln(l.w)
+	b = fmt.Appendf(b, "  %s frames", Thousands(frames))
+	if dropped > 0 {
+		b = fmt.Appendf(b, ", %s dropped", Thousands(dropped))
+	}
+	_, err := l.w.Write(append(b, '\n'))
+	return err
 }
 
 // timeOfDay is the local one.

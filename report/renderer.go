@@ -50,16 +50,19 @@ type Format struct {
 	Name string
 	Doc  string // one line
 	New  func(w io.Writer, m *Meta, o Options) Renderer
+	// Events writes what happens while a live capture goes on, with or without
+	// colours, to where New writes; nil: it has nothing but flows and a summary.
+	Events func(w io.Writer, color bool) Events
 	// Peers says that it prints what other tools say: analyzer.Config.Peers.
 	Peers bool
 }
 
 // Formats is the list of all formats; the first is the default.
 var Formats = []*Format{
-	{"table", "what a person reads in ten seconds: totals, findings, flows", newTable, false},
-	{"wide", "the same with every column, whatever the width", newWide, true},
-	{"json", "one object: meta, flows by number, summary (docs/schema.json)", newJSON, true},
-	{"ndjson", "one object a line: meta, each flow as it ends, summary", newNDJSON, true},
+	{"table", "what a person reads in ten seconds: totals, findings, flows", newTable, NewLog, false},
+	{"wide", "the same with every column, whatever the width", newWide, NewLog, true},
+	{"json", "one object: meta, flows by number, summary (docs/schema.json)", newJSON, nil, true},
+	{"ndjson", "one object a line: meta, each flow as it ends, summary", newNDJSON, NewEvents, true},
 }
 
 // FormatNamed returns the format of that name.

@@ -55,9 +55,16 @@ type schemaMaker struct {
 	done   map[reflect.Type]bool
 }
 
+// eventTypes are the objects that live writes besides.
+var eventTypes = []reflect.Type{reflect.TypeFor[FindingEvent](), reflect.TypeFor[TransitionEvent](), reflect.TypeFor[CensusEvent]()}
+
 func makeSchema(closed bool) obj {
 	m := &schemaMaker{closed: closed, done: map[reflect.Type]bool{}}
 	meta, flow, summary := m.typ(reflect.TypeFor[Meta]()), m.typ(reflect.TypeFor[Flow]()), m.typ(reflect.TypeFor[Summary]())
+	one := []any{meta, flow, summary}
+	for _, event := range eventTypes {
+		one = append(one, m.typ(event))
+	}
 	whole := obj{{"description", "the whole of -o json"}, {"type", "object"}, {"properties", obj{
 		{"meta", meta}, {"flows", obj{{"description", "by number"}, {"type", "array"}, {"items", flow}}}, {"summary", summary},
 	}}, {"required", []string{"meta", "flows", "summary"}}}
@@ -69,10 +76,10 @@ func makeSchema(closed bool) obj {
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:tcpflow-states:schema:1"},
 		{"title", Schema},
-		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary), or the whole of -o json. " +
+		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary; of live also finding, transition and census), or the whole of -o json. " +
 			"Times are RFC 3339 UTC, durations seconds. An unknown value is left out. " +
 			"Later versions may add members; what there is keeps its meaning."},
-		{"oneOf", []any{meta, flow, summary, ref("Whole")}},
+		{"oneOf", append(one, ref("Whole"))},
 		{"$defs", m.defs},
 	}
 }
@@ -94,7 +101,7 @@ func (m *schemaMaker) typ(t reflect.Type) obj {
 		return obj{{"type", "string"}}
 	case reflect.Bool:
 		return obj{{"type", "boolean"}}
-	case reflect.Int, reflect.Uint8, reflect.Uint16, reflect.Uint64:
+	case reflect.Int, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return obj{{"type", "integer"}, {"minimum", 0}}
 	case reflect.Slice:
 		return obj{{"type", "array"}, {"items", m.typ(t.Elem())}}
@@ -137,7 +144,7 @@ func (m *schemaMaker) object(t reflect.Type) obj {
 func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
 		for _, f := range reflect.VisibleFields(t) {
-			if !f.Anonymous && !yield(f) {
+			if !f.Anonymous && f.Tag.Get("json") != "-" && !yield(f) {
 				return
 			}
 		}
@@ -218,7 +225,7 @@ func TestSchemaIsTheTypes(t *testing.T) {
 
 // Every member is explained to who reads the schema.
 func TestSchemaExplainsEverything(t *testing.T) {
-	for _, typ := range []reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Meta](), reflect.TypeFor[Summary]()} {
+	for _, typ := range append([]reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Meta](), reflect.TypeFor[Summary]()}, eventTypes...) {
 		explained(t, typ)
 	}
 }
@@ -259,6 +266,7 @@ func TestOutputsMatchSchema(t *testing.T) {
 	if err := run(newNDJSON(&lines, fixtureMeta(), fixtureOptions()), flows); err != nil {
 		t.Fatal(err)
 	}
+	happen(t, NewEvents(&lines, false))
 	outputs := append(strings.Split(strings.TrimSpace(lines.String()), "\n"), whole.String())
 	for _, schema := range [][]byte{published, closed} {
 		s := compile(t, schema)
