@@ -52,6 +52,8 @@ type lane struct {
 	feed    *metrics.Feed    // nil without --metrics
 	keeper  *evidence.Keeper // nil without --write
 	now     int64            // the capture's clock
+	told    live.Counters    // as they were when the Tracker was last told of drops,
+	toldAt  int64            // at this time
 
 	asks  chan func()   // what others want done between two packets
 	asked atomic.Bool   // there is one
@@ -269,10 +271,13 @@ func (l *lane) run() {
 
 // take takes one packet, or that none came.
 func (l *lane) take(p *capture.Packet) {
+	l.now = max(l.now, p.Time())
+	if l.now-l.toldAt >= lossesEvery {
+		l.lose()
+	}
 	switch p.Kind {
 	case capture.KindSegment:
 		x := &p.Segment
-		l.now = max(l.now, x.Time)
 		if l.keeper != nil {
 			key, _ := analyzer.KeyOf(x)
 			l.keeper.Claim(x.Frame, key)
@@ -280,13 +285,29 @@ func (l *lane) take(p *capture.Packet) {
 		x.Frame = l.frame(x.Frame)
 		l.tracker.Observe(x)
 	case capture.KindUnreachable:
-		l.now = max(l.now, p.Unreachable.Time)
 		p.Unreachable.Frame = l.frame(p.Unreachable.Frame)
 		l.tracker.ObserveUnreachable(&p.Unreachable)
 	case capture.KindTick:
-		l.now = max(l.now, p.Tick)
 		l.tracker.Advance(p.Tick)
 	}
+}
+
+// lossesEvery is how often the kernel is asked what it had no room for, ns.
+const lossesEvery = int64(time.Second)
+
+// lose tells what was dropped since the last time, before what follows may rest on
+// what is missing. Counters and frames have the host's clock.
+func (l *lane) lose() {
+	c, now := l.src.Counters(), time.Now().UnixNano()
+	loss := analyzer.Loss{From: l.toldAt, To: now, Frames: c.Frames - l.told.Frames, Dropped: c.Dropped - l.told.Dropped}
+	if l.toldAt == 0 {
+		loss.From = l.begun.UnixNano()
+	}
+	l.told, l.toldAt = c, now
+	l.tracker.Lose(loss)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rollup.Lose(l.in.names[l.number], loss)
 }
 
 // frame names a frame with its ring, where there are several.
@@ -338,6 +359,7 @@ func (s *sniffer) finish(file *os.File) error {
 	s.mu.Unlock()
 	var failed error
 	for _, l := range s.lanes {
+		l.lose()
 		l.tracker.Close()
 		failed = errors.Join(failed, l.err)
 	}
