@@ -4,6 +4,7 @@ package analyzer
 // here. Defects of the capture come first, since they lower the certainty of
 // what rests on the missing packets.
 var Detectors = []*Detector{
+	captureDrops,
 	captureGap,
 	oneWayCapture,
 	duplicateCapture,

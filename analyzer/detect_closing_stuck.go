@@ -48,6 +48,6 @@ func endClosingStuck(d *Detector, f *Flow) {
 			Frames: []uint64{other.Frame}, For: f.Now - in.Time}
 		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) crossed the %s's (frame %s) and was sent %s; %s in %s",
 			f.who(s), FrameText(own.Frame), f.who(s.Peer()), FrameText(other.Frame), times(int(e.Counters.FIN)), f.unacknowledged(s), since(n.For))
-		f.pend(n, Closing, f.finDoubt(s))
+		f.pend(n, Closing, f.finDoubt(s, in.Time))
 	}
 }

@@ -63,7 +63,7 @@ func endFinUnacknowledged(d *Detector, f *Flow) {
 			Frames: []uint64{e.LastFrame}, For: f.Now - in.Time}
 		n.Evidence = fmt.Sprintf("%s's FIN (frame %s) sent %s, last in frame %s; %s in %s",
 			f.who(s), FrameText(in.Frame), times(max(1, int(e.Counters.FIN))), FrameText(e.LastFrame), f.unacknowledged(s), since(n.For))
-		f.pend(n, e.State, f.finDoubt(s))
+		f.pend(n, e.State, f.finDoubt(s, in.Time))
 	}
 }
 
@@ -76,14 +76,14 @@ func (f *Flow) unacknowledged(s Side) string {
 	return fmt.Sprintf("no acknowledgment from the %s, which owes the next packet,", f.who(s.Peer()))
 }
 
-// finDoubt says whether the FIN may have been acknowledged unseen. A stack
-// that gets no answer repeats it many times, each after twice the time
-// (RFC 6298 5.5); one that stopped after a few has its answer.
-func (f *Flow) finDoubt(s Side) string {
+// finDoubt says whether the FIN, that waits since a time, may have been
+// acknowledged unseen. A stack that gets no answer repeats it many times, each
+// after twice the time (RFC 6298 5.5); one that stopped after a few has its answer.
+func (f *Flow) finDoubt(s Side, from int64) string {
 	e := &f.Sides[s]
 	const few = 4
 	if e.Counters.FIN < few && f.Now-e.LastSent > 4*e.resent.interval+int64(time.Second) {
 		return "it stopped sending the FIN again, as if it had an acknowledgment that was not captured"
 	}
-	return f.captureDoubt()
+	return f.captureDoubt(from, f.Now)
 }

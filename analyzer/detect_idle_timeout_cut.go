@@ -76,7 +76,7 @@ func endIdleTimeoutCut(d *Detector, f *Flow) {
 	n := Finding{Detector: d, Severity: Info, Side: NoSide, At: i.at, Last: last.time, Frame: i.frame, Frames: []uint64{last.frame}, For: gap}
 	n.Evidence = fmt.Sprintf("idle for %s, then the %s's segment (frame %s) %s%s",
 		since(gap), f.who(i.side), FrameText(i.frame), how, timerOf(i.survived, gap))
-	n.lower(f.captureDoubt())
+	n.lower(f.captureDoubt(i.from, last.time))
 	f.Raise(n)
 }
 
@@ -143,7 +143,7 @@ const maxCuts, maxLives = 64, 16
 func (t *idleTally) Add(f *Flow, _ Side) {
 	if i := f.idle; i != nil {
 		t.survived = max(t.survived, i.survived)
-		if last, how := f.idleCut(); how != "" && f.captureDoubt() == "" && len(t.cuts) < maxCuts {
+		if last, how := f.idleCut(); how != "" && f.captureDoubt(i.from, last.time) == "" && len(t.cuts) < maxCuts {
 			t.cuts = append(t.cuts, idleCut{i.from, i.at, last.time, i.frame, f.Number, i.resetFrame != 0, i.foreign})
 		}
 	}

@@ -64,6 +64,6 @@ func endLateClose(d *Detector, f *Flow) {
 			Frames: []uint64{first.Frame, e.LastFrame}, For: f.Now - in.Time}
 		n.Evidence = fmt.Sprintf("%s's FIN is frame %s; the %s's (frame %s) comes after %s of silence, is sent %s, and nothing answers in %s: the %s owes the next packet",
 			f.who(s.Peer()), FrameText(first.Frame), f.who(s), FrameText(in.Frame), since(idle), times(max(1, int(e.Counters.FIN))), since(n.For), f.who(s.Peer()))
-		f.pend(n, LastAck, f.finDoubt(s))
+		f.pend(n, LastAck, f.finDoubt(s, in.Time))
 	}
 }

@@ -56,7 +56,7 @@ func endNeverClosed(d *Detector, f *Flow) {
 	n := Finding{Detector: d, Severity: d.Severity, Side: NoSide, At: f.End, Last: f.Now, Frame: f.LastFrame, For: silent}
 	n.Evidence = "open for " + since(f.Now-f.Start) + " and silent for the last " + since(silent) + ", since frame " +
 		FrameText(f.LastFrame) + " of the " + f.who(talker) + ": no FIN, no RST, no keep-alive"
-	n.lower(f.captureDoubt())
+	n.lower(f.captureDoubt(n.At, n.Last))
 	f.Raise(n)
 }
 

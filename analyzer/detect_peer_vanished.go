@@ -104,12 +104,12 @@ func (f *Flow) raiseSilence(n Finding, s Side) {
 		n.For, n.Last = t.Time-r.first, t.Time
 		n.Frames = append(n.Frames, t.Frame)
 		n.Evidence += fmt.Sprintf("; the %s gives up with RST in frame %s", f.who(s), FrameText(t.Frame))
-		n.lower(f.captureDoubt())
+		n.lower(f.captureDoubt(r.first, t.Time))
 		f.Raise(n)
 		return
 	}
 	n.For = f.Now - r.first
-	doubt := f.captureDoubt()
+	doubt := f.captureDoubt(r.first, f.Now)
 	if r.n < few && f.Now-e.LastSent > 4*r.gap+int64(time.Second) {
 		doubt = "it stopped after a few, as if it had an answer that was not captured"
 	}

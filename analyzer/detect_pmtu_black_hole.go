@@ -67,7 +67,7 @@ func endPMTUBlackHole(d *Detector, f *Flow) {
 		case !acked && p.window != 0 && p.LastSent > b.first+p.threshold():
 			n.Evidence += fmt.Sprintf(" and not acknowledged, nor ever one of that size; the %s lives, it has sent %s since (the last is frame %s)",
 				f.who(s.Peer()), plural(int(p.Counters.Segments-b.heard), "packet"), FrameText(p.LastFrame))
-			n.lower(f.captureDoubt())
+			n.lower(f.captureDoubt(n.At, n.Last))
 		default:
 			continue
 		}

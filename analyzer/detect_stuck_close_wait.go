@@ -58,7 +58,7 @@ func endStuckCloseWait(d *Detector, f *Flow) {
 		n.Evidence = f.who(s.Peer()) + "'s FIN (frame " + FrameText(fin.Frame) + ") acknowledged in frame " + FrameText(acked) +
 			"; no FIN from the " + f.who(s) + " in the " + since(n.For) + " that follow" + lastData(e, in) +
 			": the " + f.who(s) + " owes the next packet"
-		f.pend(n, CloseWait, f.closeWaitDoubt(s))
+		f.pend(n, CloseWait, f.closeWaitDoubt(s, from))
 	}
 }
 
@@ -71,8 +71,8 @@ func lastData(e *Endpoint, in *Transition) string {
 }
 
 // closeWaitDoubt says what else than its application may keep a side in
-// CLOSE_WAIT.
-func (f *Flow) closeWaitDoubt(s Side) string {
+// CLOSE_WAIT, where it has sent nothing since a time.
+func (f *Flow) closeWaitDoubt(s Side, from int64) string {
 	e, p := &f.Sides[s], &f.Sides[s.Peer()]
 	switch {
 	case e.mayHaveFIN:
@@ -82,5 +82,5 @@ func (f *Flow) closeWaitDoubt(s Side) string {
 	case p.hasACK && p.window == 0:
 		return "its peer's window is closed, and a FIN may wait behind it"
 	}
-	return f.captureDoubt()
+	return f.captureDoubt(from, f.Now)
 }

@@ -54,6 +54,6 @@ func endStuckFinWait2(d *Detector, f *Flow) {
 		}
 		n.Evidence = f.who(s) + "'s FIN (frame " + FrameText(fin.Frame) + ") acknowledged in frame " + FrameText(in.Frame) +
 			"; it waits for a FIN of the " + f.who(s.Peer()) + ", " + silence
-		f.pend(n, FinWait2, f.closeWaitDoubt(s.Peer()))
+		f.pend(n, FinWait2, f.closeWaitDoubt(s.Peer(), from))
 	}
 }

@@ -30,7 +30,7 @@ func TestDetectorsAreComplete(t *testing.T) {
 			t.Errorf("%s is about the capture and stands after others", d.Name)
 		}
 		capture = d.Capture
-		if (d.Wants == 0) != (d.Segment == nil) || d.Segment == nil && d.End == nil && d.Across == nil {
+		if (d.Wants == 0) != (d.Segment == nil) || d.Segment == nil && d.End == nil && d.Across == nil && d.Lost == nil {
 			t.Errorf("%s: Wants and Segment do not go together, or it never looks", d.Name)
 		}
 	}

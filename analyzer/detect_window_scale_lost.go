@@ -68,7 +68,7 @@ func endWindowScaleLost(d *Detector, f *Flow) {
 		default:
 			continue
 		}
-		n.lower(f.captureDoubt())
+		n.lower(f.captureDoubt(n.At, n.Last))
 		f.Raise(n)
 	}
 }

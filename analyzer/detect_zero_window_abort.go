@@ -46,7 +46,7 @@ func endZeroWindowAbort(d *Detector, f *Flow) {
 				n.Last, n.For, n.Frames = t.Time, t.Time-c.at, []uint64{t.Frame}
 				n.Evidence = fmt.Sprintf("%s, and after %s the %s reset the connection (frame %s): what waited was never delivered",
 					what, since(n.For), f.who(r), FrameText(t.Frame))
-				n.lower(f.captureDoubt())
+				n.lower(f.captureDoubt(n.At, n.Last))
 				f.Raise(n)
 			}
 		}

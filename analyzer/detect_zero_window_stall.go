@@ -47,7 +47,7 @@ func endZeroWindowStall(d *Detector, f *Flow) {
 			n := Finding{Detector: d, Severity: d.Severity, Side: s, At: c.at, Last: f.Now, Frame: c.frame, For: f.Now - c.at, Count: e.stalls.n + 1}
 			n.Evidence = fmt.Sprintf("%s's window is closed since frame %s, for %s; its peer has data for it and probed %s: the %s owes a window",
 				f.who(s), FrameText(c.frame), since(n.For), times(c.probes), f.who(s))
-			f.pend(n, Established, f.captureDoubt())
+			f.pend(n, Established, f.captureDoubt(n.At, n.Last))
 			continue
 		}
 		if e.stalls.n == 0 {
@@ -61,7 +61,7 @@ func endZeroWindowStall(d *Detector, f *Flow) {
 		}
 		n.Evidence = fmt.Sprintf("%s's window closed in frame %s and opened in frame %s, %s later; its peer had data for it and probed %s",
 			f.who(s), FrameText(c.frame), FrameText(c.opened), since(c.held), times(c.probes))
-		n.lower(f.captureDoubt())
+		n.lower(f.captureDoubt(n.At, n.Last))
 		f.Raise(n)
 	}
 }

@@ -50,8 +50,9 @@ type Finding struct {
 	Next     string    // what to run or look at next, for this flow
 
 	// A finding across flows is about a group of them, and carries those that
-	// it rests on. Subject is empty for a finding about one flow.
-	Subject   string // as Group.String spells it
+	// it rests on; one about a capture rests on none. Subject is empty for a
+	// finding about one flow.
+	Subject   string // as Group.String spells it; or the name of the capture
 	Flows     []int  // the numbers of the first few
 	FlowCount int    // how many there are
 }
@@ -85,6 +86,11 @@ type Detector struct {
 	End func(*Detector, *Flow)
 	// Across looks at many flows together, in a Rollup; nil: at each alone.
 	Across *Across
+	// Lost looks at what a capture dropped, in a Rollup: all of it, and the
+	// stretches of time in which it was more than one frame in a thousand. It
+	// fills in what it has to say, and returns false when that is nothing: n
+	// comes with Detector, Severity, Side, Subject and Next.
+	Lost func(n *Finding, all Loss, much []Loss) bool
 }
 
 // Raise adds a finding to the flow, or counts it into one of the same detector
@@ -163,8 +169,9 @@ func (n *Finding) lower(doubt string) {
 }
 
 // captureDoubt says what the capture lacks of the flow, so that what did not
-// happen may only not have been recorded; empty when it lacks nothing.
-func (f *Flow) captureDoubt() string {
+// happen from one time to another may only not have been recorded; empty when it
+// lacks nothing.
+func (f *Flow) captureDoubt(from, to int64) string {
 	for s := range Side(2) {
 		switch e, p := &f.Sides[s], &f.Sides[s.Peer()]; {
 		case e.LastSent == 0 && p.LastSent != 0 && p.proven.Synchronized():
@@ -174,6 +181,9 @@ func (f *Flow) captureDoubt() string {
 		case e.hasFIN && !e.finSeen:
 			return "a FIN of the " + f.who(s) + " went past uncaptured, or was never sent"
 		}
+	}
+	if l := f.lost.between(from, to); l.Dropped > 0 {
+		return "the capturing host dropped " + l.String() + " meanwhile"
 	}
 	return ""
 }

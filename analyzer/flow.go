@@ -229,7 +229,7 @@ type Flow struct {
 	Findings    []Finding
 	Unreached   *Unreachable // the last ICMP error that quoted it; nil: none did
 	flowRefs
-	rules
+	*rules
 
 	// Filled in when the flow is handed on.
 	Now       int64 // the capture's clock then

@@ -8,10 +8,11 @@ import (
 
 // Rollup adds up ended flows by listener and by pair, and looks for what only
 // many flows together show. Its memory is bounded, however many flows it is
-// given. It is not safe for concurrent use.
+// given; captures are few. It is not safe for concurrent use.
 type Rollup struct {
-	detectors []*Detector // that look across flows
+	detectors []*Detector // that look across flows, and at captures
 	scopes    [numScopes]scope
+	captures  []captured
 }
 
 // NewRollup returns a Rollup with those of the detectors that look across
@@ -26,8 +27,10 @@ func NewRollup(detectors []*Detector) *Rollup {
 		c.groups = newGroups(maxGroups, c.leave)
 	}
 	for _, d := range detectors {
-		if d.Across != nil {
+		if d.Across != nil || d.Lost != nil {
 			r.detectors = append(r.detectors, d)
+		}
+		if d.Across != nil {
 			r.scopes[d.Across.By].watch(d)
 		}
 	}
@@ -60,10 +63,13 @@ func (r *Rollup) Add(f *Flow) {
 	listeners.add(l, listeners.wants(f, v), f, v)
 }
 
-// Findings returns what is known across flows so far: in the order of the
-// detectors, and by subject.
+// Findings returns what is known across flows and of captures so far: in the
+// order of the detectors, and by subject.
 func (r *Rollup) Findings() []Finding {
 	var all []Finding
+	for i := range r.captures {
+		all = r.captures[i].findings(all, r.detectors)
+	}
 	for i := range r.scopes {
 		c := &r.scopes[i]
 		all = append(all, c.found...)

@@ -114,7 +114,7 @@ func run(s *script.Script, v script.Variant, m mode) *result {
 	tr := analyzer.New(cfg)
 	last = "-"
 	s.Play(v, tr, func(l *script.Line) {
-		if !l.Wait && l.Line > 0 {
+		if l.Packet() && l.Line > 0 {
 			r.states = append(r.states, last)
 			r.facts = append(r.facts, facts)
 		}
@@ -124,6 +124,7 @@ func run(s *script.Script, v script.Variant, m mode) *result {
 		}
 	})
 	tr.Close()
+	s.Lose(rollup)
 	for _, n := range rollup.Findings() {
 		r.found("across "+n.Subject, &n)
 	}
@@ -284,7 +285,7 @@ func compareStates(s *script.Script, file string, r *result, out *strings.Builde
 	}
 	i := 0
 	for _, l := range s.Blocks[0].Lines {
-		if l.Wait {
+		if !l.Packet() {
 			fmt.Fprintf(out, "  %s:%-4d %s\n", file, l.Line, l.Text)
 			continue
 		}

@@ -36,10 +36,11 @@ type place struct {
 	asleep bool // it went to sleep, and left memory behind
 }
 
-// rules are what the Tracker's Config says of every flow.
+// rules are what a Tracker says of all its flows alike.
 type rules struct {
 	limits  *Limits
 	profile *Profile
+	lost    losses // by who captures
 }
 
 // entriesChunk is how many entries are allocated at once, so that the table
@@ -149,7 +150,7 @@ func (t *Tracker) makeFlow() *Flow {
 	r := &t.unused[0]
 	t.unused = t.unused[1:]
 	f := &r.Flow
-	f.rules = rules{t.cfg.Stuck, t.cfg.Profile}
+	f.rules = t.rules
 	f.Transitions, f.Remarks = r.transitions[:0], r.remarks[:0]
 	for s := range f.Sides {
 		f.Sides[s].inbox = r.inbox[s][:0:len(r.inbox[s])]

@@ -83,6 +83,7 @@ type Totals struct {
 // that it is given, in capture order. It is not safe for concurrent use.
 type Tracker struct {
 	cfg       Config
+	rules     *rules      // known to every flow
 	wants     Facts       // of all detectors
 	ends      []*Detector // those that look at a flow's end
 	lists     [numLists]list
@@ -149,7 +150,7 @@ func New(cfg Config) *Tracker {
 	cfg.NumberStep = max(cfg.NumberStep, 1)
 	t := &Tracker{cfg: cfg, number: cfg.FirstNumber, listeners: make(map[listener]struct{}),
 		paths: make(map[Key]uint32), mirrors: make(map[Key]Key),
-		index: newIndex(), rests: make(map[uint32]*rest)}
+		index: newIndex(), rests: make(map[uint32]*rest), rules: &rules{limits: cfg.Stuck, profile: cfg.Profile}}
 	t.arena.moved = func(id, ref uint32) { t.entry(id).where = ref }
 	if cfg.OnFinding != nil {
 		t.wheel = new(wheel)

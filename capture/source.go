@@ -59,6 +59,17 @@ type Packet struct {
 	Tick int64
 }
 
+// Time is the capture time of what the packet is, in ns since 1970-01-01 UTC.
+func (p *Packet) Time() int64 {
+	switch p.Kind {
+	case KindUnreachable:
+		return p.Unreachable.Time
+	case KindTick:
+		return p.Tick
+	}
+	return p.Segment.Time
+}
+
 // Source delivers the packets of one capture in file order. Its methods are for
 // one goroutine, but for Position and Size.
 type Source interface {

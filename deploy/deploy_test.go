@@ -163,7 +163,7 @@ func TestRunbooks(t *testing.T) {
 	about := map[string]string{
 		"TCPCloseWaitLeak": "stuck-close-wait", "TCPFinWait2Stuck": "stuck-fin-wait-2",
 		"TCPConnectionsRefused": "connection-refused", "TCPAcceptQueueOverflow": "accept-queue-overflow-suspected",
-		"TCPSynFlood": "syn-flood", "TCPHandshakeSlow": "syn-retransmit-recovered", "TCPCaptureDrops": "capture-gap",
+		"TCPSynFlood": "syn-flood", "TCPHandshakeSlow": "syn-retransmit-recovered", "TCPCaptureDrops": "capture-drops",
 		"TCPStatesNotReady": "/readyz",
 	}
 	for _, x := range r.Groups[0].Rules {

@@ -30,7 +30,7 @@ func (l *Log) Finding(now int64, f *analyzer.Flow, n *analyzer.Finding, owner *O
 		on, off = severityColor(n.Severity), "\x1b[0m"
 	}
 	_, err := fmt.Fprintf(l.w, "%s %s%-7s%s %s  %s: %s\n", timeOfDay(now), on, n.Severity, off, n.Detector.Name,
-		subject(f, n, owner), Clean(n.Evidence))
+		subject(f, n, owner), Clean(n.Evidence)+remarks(n.Count, n.Pending, n.Doubt))
 	return err
 }
 

@@ -152,12 +152,13 @@ func toLatency(l *analyzer.Latency) *Latency {
 	}
 }
 
-// AcrossFinding is a finding that only many flows together show.
+// AcrossFinding is a finding that only many flows together show, or one about a
+// capture.
 type AcrossFinding struct {
 	Finding
-	Subject   string `json:"subject" doc:"what it is about: a listener 10.0.0.9:5432, a host 10.0.0.5, or a pair 10.0.0.5 > 10.0.0.9:5432"`
-	Flows     []int  `json:"flows" doc:"numbers of the first flows that it rests on"`
-	FlowCount int    `json:"flow_count" doc:"on how many flows it rests"`
+	Subject   Text  `json:"subject" doc:"what it is about: a listener 10.0.0.9:5432, a host 10.0.0.5, a pair 10.0.0.5 > 10.0.0.9:5432, or the name of a capture"`
+	Flows     []int `json:"flows" doc:"numbers of the first flows that it rests on; none for one about a capture"`
+	FlowCount int   `json:"flow_count" doc:"on how many flows it rests"`
 }
 
 // AddAcross counts a finding across flows.
@@ -199,7 +200,7 @@ func toAcross(n *analyzer.Finding) AcrossFinding {
 			Count: max(n.Count, 1), Pending: n.Pending, Evidence: Text(n.Evidence), Doubt: Text(n.Doubt),
 			Cause: Text(n.Detector.Cause), Next: Text(n.Next), Reference: Text(n.Detector.Reference),
 		},
-		Subject: n.Subject, Flows: n.Flows, FlowCount: n.FlowCount,
+		Subject: Text(n.Subject), Flows: n.Flows, FlowCount: n.FlowCount,
 	}
 	a.Capture, a.Frame = analyzer.SplitFrame(n.Frame)
 	a.Frames, a.Captures = splitFrames(n.Frames)

@@ -52,7 +52,7 @@ type Summary struct {
 	Severities Severities   `json:"severities" doc:"findings by severity"`
 	Findings   []FindingSum `json:"findings" doc:"findings by name, the worst and most frequent first"`
 
-	Across           []AcrossFinding `json:"across" doc:"findings across flows, the worst and widest first, at most 1000"`
+	Across           []AcrossFinding `json:"across" doc:"findings across flows and about captures, the worst and widest first, at most 1000"`
 	AcrossLeftOut    uint64          `json:"across_left_out" doc:"further findings across flows, which are not listed"`
 	Listeners        []Roll          `json:"listeners" doc:"connections by listener, the most troubled first, at most 1000. Of all flows that the filters on flows leave, whatever the filters on findings say"`
 	ListenersLeftOut uint64          `json:"listeners_left_out" doc:"further listeners, which are not listed or for which there was no room"`

@@ -53,16 +53,21 @@ func (r *tableRenderer) writeAcross(out io.Writer, g acrossGroup) {
 	}
 	for i := range shown {
 		a := &shown[i]
-		text := a.Subject + since(int64(a.At), a.For != nil)
+		text := Clean(string(a.Subject)) + since(int64(a.At), a.For != nil)
 		if i == 0 {
 			r.writeItem(out, indent, text+": "+Clean(string(a.Evidence))+remarks(a.Count, a.Pending, string(a.Doubt)))
-			r.writeItem(out, indent+"flows: ", a.flows())
+			if a.FlowCount > 0 {
+				r.writeItem(out, indent+"flows: ", a.flows())
+			}
 			continue
 		}
 		if a.For != nil {
 			text += " for " + span(int64(*a.For))
 		}
-		r.writeItem(out, indent, text+", "+plural(a.FlowCount, "flow")+remarks(a.Count, a.Pending, string(a.Doubt)))
+		if a.FlowCount > 0 {
+			text += ", " + plural(a.FlowCount, "flow")
+		}
+		r.writeItem(out, indent, text+remarks(a.Count, a.Pending, string(a.Doubt)))
 	}
 	if more := len(g) - len(shown); more > 0 {
 		r.writeItem(out, indent, r.p.faint("… and "+Thousands(more)+" more (-o json lists them)"))

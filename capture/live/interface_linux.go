@@ -19,20 +19,21 @@ func (r *ring) state() {
 	case r.gone:
 		r.comeBack()
 	case r.s.bound() > 0 && r.s.up(name):
-		if r.down {
+		if r.down.Load() {
 			r.c.notice("%s is up again", name)
 		}
-		r.down = false
+		r.down.Store(false)
 	case r.s.bound() > 0:
-		if !r.down {
+		if !r.down.Load() {
 			r.c.notice("%s is down: waiting for it", name)
 		}
-		r.down = true
+		r.down.Store(true)
 	case r.c.AwaitReturn:
-		r.down, r.gone = true, true
+		r.down.Store(true)
+		r.gone = true
 		r.c.notice("%s was removed: waiting for its return", name)
 	default:
-		r.down = false
+		r.down.Store(false)
 		r.finish(failure(name, "interface was removed", "results cover what came before; capture on any to survive it, or wait for its return", ErrGone))
 	}
 }
@@ -60,7 +61,7 @@ func (r *ring) comeBack() {
 	}
 	r.gone = false
 	if r.s.up(name) {
-		r.down = false
+		r.down.Store(false)
 		r.c.notice("%s is back", name)
 	}
 }

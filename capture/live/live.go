@@ -81,6 +81,10 @@ type Config struct {
 	// Decode is what becomes of the frames. OnFrame is shown each as it was on
 	// the wire, VLAN tag included. Filter and Window are not used.
 	Decode capture.Options
+
+	// Frames, if set, returns what is shown the frames of a source, in place of
+	// Decode.OnFrame: the sources of OpenSeveral count from 0.
+	Frames func(source int) func(*capture.Frame)
 }
 
 // Source is a live capture. Next delivers a KindTick at least every Config.Tick
@@ -105,6 +109,9 @@ type Counters struct {
 	// Full is how much of the ring, from 0 to 1, waits to be read; 0 with
 	// libpcap, which does not tell.
 	Full float64
+	// Up is whether the interface was there and up when it was last needed to
+	// know; always with libpcap, which does not tell.
+	Up bool
 }
 
 // withDefaults checks a Config and fills in what is 0.
@@ -127,6 +134,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Buffer = max(c.Buffer, least)
 	return c, nil
+}
+
+// show lets the frames of a source be shown to who wants those of that one.
+func (c *Config) show(source int) {
+	if c.Frames != nil {
+		c.Decode.OnFrame = c.Frames(source)
+	}
 }
 
 // lacks is the error for what is missing to capture on an interface.

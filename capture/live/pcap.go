@@ -60,6 +60,7 @@ func Open(c Config) (Source, error) {
 	case c.AwaitReturn:
 		return nil, errors.New("libpcap cannot wait for an interface's return: on Linux, build without the tag libpcap")
 	}
+	c.show(0)
 	h, err := activate(&c)
 	if err != nil {
 		return nil, err
@@ -241,7 +242,7 @@ func (s *handle) Counters() Counters {
 		return s.counters
 	}
 	if st, err := s.h.Stats(); err == nil {
-		s.counters = Counters{Frames: uint64(st.PacketsReceived), Dropped: uint64(st.PacketsDropped) + uint64(st.PacketsIfDropped)}
+		s.counters = Counters{Frames: uint64(st.PacketsReceived), Dropped: uint64(st.PacketsDropped) + uint64(st.PacketsIfDropped), Up: true}
 	}
 	return s.counters
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -51,14 +52,14 @@ type ring struct {
 	at    uint32 // there
 	time  int64  // of the frame before
 
-	ticked    time.Time // when Next returned last, or nearly
-	delivered bool      // it has since
-	sampled   time.Time // when the counters were read
-	down      bool      // Interface is, or is gone
-	gone      bool      // it is gone and its return awaited
-	closing   time.Time // until when the ring is drained; zero before the end
-	end       error     // with which it ends then
-	err       error     // final
+	ticked    time.Time   // when Next returned last, or nearly
+	delivered bool        // it has since
+	sampled   time.Time   // when the counters were read
+	down      atomic.Bool // Interface is, or is gone
+	gone      bool        // it is gone and its return awaited
+	closing   time.Time   // until when the ring is drained; zero before the end
+	end       error       // with which it ends then
+	err       error       // final
 
 	mu      sync.Mutex // of wake
 	wake    int        // eventfd(2) that Stop writes; -1 when closed
@@ -137,6 +138,7 @@ func newRing(c Config, others []*ring) (*ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.show(len(others))
 	r := &ring{c: c, s: s, ports: map[portKey]int{}, port: -1, ticked: time.Now()}
 	if r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		s.close()
@@ -205,7 +207,13 @@ func (r *ring) admit() error {
 
 func (r *ring) Stats() *capture.Stats  { return r.feed.Stats() }
 func (r *ring) Links() []analyzer.Link { return r.feed.Links() }
-func (r *ring) Counters() Counters     { return r.s.count() }
+
+// Counters implements Source.
+func (r *ring) Counters() Counters {
+	c := r.s.count()
+	c.Up = !r.down.Load()
+	return c
+}
 
 // Position and Size are for files.
 func (r *ring) Position() int64 { return 0 }
@@ -291,7 +299,7 @@ func (r *ring) more(p *capture.Packet) bool {
 // all that is older than lag was.
 func (r *ring) tick(p *capture.Packet, now time.Time, ready bool) bool {
 	r.ticked = now
-	if r.down {
+	if r.down.Load() {
 		r.state()
 	}
 	p.Kind, p.Tick = capture.KindTick, max(r.time, now.Add(-lag).UnixNano())

@@ -192,6 +192,7 @@ func (a *analysis) read(name string) (report.File, error) {
 	t.Close()
 	totals := t.Totals()
 	a.numbers += totals.Flows
+	a.lose(src.Stats())
 	if a.o.verbose && !a.o.quiet {
 		a.remark(src.Stats(), time.Since(start))
 	}
@@ -274,6 +275,7 @@ func (a *analysis) readTogether() []report.File {
 	var files []report.File
 	for i, p := range m.Parts() {
 		files = append(files, describe(p.Name, &p.Stats, &a.in.shares.of[i+1], faults[i]))
+		a.lose(&p.Stats)
 		if told[i] {
 			faults[i] = nil
 		}
@@ -334,7 +336,15 @@ func (a *analysis) judge(n *analyzer.Finding) {
 	}
 }
 
-// across takes the findings across flows, once all flows have ended.
+// lose takes what a capture says that it lost. It counts from the beginning, and
+// says nothing of when: so the flows cannot be told what is doubtful.
+func (a *analysis) lose(s *capture.Stats) {
+	if s.Dropped > 0 && s.LastTime != 0 {
+		a.rollup.Lose(s.Name, analyzer.Loss{From: s.FirstTime, To: s.LastTime, Frames: s.Frames + s.Dropped, Dropped: s.Dropped})
+	}
+}
+
+// across takes the findings across flows and about captures, once all flows have ended.
 func (a *analysis) across() {
 	all := a.rollup.Findings()
 	for i := range all {

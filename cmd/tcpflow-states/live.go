@@ -1,30 +1,25 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
 	"github.com/tcpflow-states/tcpflow-states/capture/filter"
 	"github.com/tcpflow-states/tcpflow-states/capture/live"
 	"github.com/tcpflow-states/tcpflow-states/internal/privilege"
-	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
 // liveOptions are the flags of live. What analyze has, means the same.
 type liveOptions struct {
 	analyzeOptions
-	device      string
-	promiscuous bool
+	deviceOptions
+	keepOptions
 	duration    time.Duration
 	count       uint64
 	interval    time.Duration
@@ -42,24 +37,35 @@ func newLive() *cobra.Command {
 		Short: "Sniff an interface, and say what goes wrong as it does",
 		Long: `Captures on an interface until Ctrl-C, --duration or --count, and writes a line for
 each finding as soon as it is known: a side that is stuck when its threshold has
-passed, though no packet comes. At the end it says what analyze says of a capture.
+passed, though no packet comes. Those that only explain are left out, unless a filter
+on findings asks for them. At the end it says what analyze says of a capture.
 
 --events writes each change of state of both sides as it happens, with its basis.
---interval writes how many sides are in each state. -o ndjson writes flows as they
-end, and the summary.
+--interval writes how many sides are in each state. With -o ndjson findings,
+changes and counts are objects, and flows are written as they end.
+
+A socket of this host has the process, container or pod that holds it named. That
+wants to look into other processes: --owners=false gives up more privileges.
+--kernel-check lays the states of this host's sockets beside the kernel's.
+
+--write keeps a pcapng file for each finding, with the headers of its flow from the
+first segment on as far as memory reaches; --write-all keeps every frame.
 
 --filter is attached in the kernel before the first packet is taken. It needs
 CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 		Example: `  tcpflow-states live -i eth0
   tcpflow-states live -i any -f 'tcp port 5432' --events
-  tcpflow-states live -i eth0 --interval 10s --duration 1h`,
+  tcpflow-states live -i eth0 --interval 10s --duration 1h
+  tcpflow-states live -i eth0 -o ndjson | jq -c 'select(.type=="finding")'
+  tcpflow-states live -i eth0 --write /var/lib/tcpflow-states --user nobody
+  tcpflow-states live -i eth0 --metrics 9465 -q`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return sniff(o) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVarP(&o.device, "interface", "i", "", "capture on this `INTERFACE`; any: on all")
-	fs.BoolVar(&o.promiscuous, "promiscuous", false, "also take frames that are addressed to others")
+	o.deviceOptions.flags(fs)
+	fs.StringVarP(&o.filter, "filter", "f", "", "capture only the frames that match a tcpdump `EXPRESSION`, as in 'net 10.0.0.0/8 and tcp port 443'")
 	fs.DurationVar(&o.duration, "duration", 0, "end after so long")
 	fs.Uint64Var(&o.count, "count", 0, "end after `N` frames")
 	fs.BoolVar(&o.events, "events", false, "write each change of state of both sides")
@@ -68,70 +74,51 @@ CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 	fs.BoolVar(&o.kernelCheck, "kernel-check", false, "every 10 s, lay the states of this host's sockets beside the kernel's, and say where they differ")
 	fs.StringVar(&o.user, "user", "", "become this `USER` once the interface is open")
 	fs.StringVar(&o.metrics, "metrics", "", "serve metrics for Prometheus at `ADDRESS:PORT`; a port alone: of loopback")
+	o.keepOptions.flags(fs)
 	formatFlag(fs, &o.format)
+	fs.BoolVar(&o.all, "all", false, "list every flow at the end, not only those with findings")
 	fs.IntVar(&o.limit, "limit", 50, "list `N` flows at most at the end; 0: all")
 	o.filterOptions.flags(fs)
 	o.failOptions.flags(fs)
-	o.readOptions.flags(fs)
+	o.decodingFlags(fs)
 	o.trackOptions.flags(fs)
+	flowsByMemory(fs, &o.maxFlows)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
 	return cmd
 }
 
-// sniffer is one run of live.
-type sniffer struct {
-	*analysis
-	around
-	o       *liveOptions
-	src     live.Source
-	tracker *analyzer.Tracker
-	log     *report.Log // nil: flows are written as they end, for a program
-	now     int64       // the capture's clock
-	census  int64       // when the next is due
-	ending  bool        // what is told now, the summary tells
+// deviceOptions say where and how to capture.
+type deviceOptions struct {
+	device       string
+	promiscuous  bool
+	workers      int
+	buffer       int
+	snap         uint32
+	hardwareTime bool
+	await        bool
 }
 
-func sniff(o *liveOptions) error {
-	if err := o.trackOptions.check(); err != nil {
-		return err
-	}
-	src, err := o.openInterface()
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	out, err := o.open(nil)
-	if err != nil {
-		return err
-	}
-	s := &sniffer{o: o, src: src, analysis: &analysis{o: &o.analyzeOptions, in: &inputs{names: []string{o.device}},
-		tally: report.NewTally(), rollup: analyzer.NewRollup(nil), failed: map[string]int{}, src: src}}
-	s.renderer = o.format.New(out, s.meta(), report.Options{
-		Width: columns(out), Color: o.color(out), All: o.all || o.onFlows(), Limit: o.limit, Flush: true, Origin: s.origin})
-	if o.format == report.Formats[0] {
-		s.log = report.NewLog(out, o.color(out))
-	}
-	s.tracker = analyzer.New(s.watching())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := s.around.open(ctx, o); err != nil {
-		return err
-	}
-	runErr := s.run(ctx)
-	s.ending = true
-	s.tracker.Close()
-	s.around.close(runErr)
-	return s.finish(out, runErr)
+func (o *deviceOptions) flags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.device, "interface", "i", "", "capture on this `INTERFACE`; any: on all")
+	fs.BoolVar(&o.promiscuous, "promiscuous", false, "also take frames that are addressed to others")
+	fs.IntVar(&o.workers, "workers", 1, "deal flows out to `N` rings of the kernel, with a goroutine each, where one core is not enough")
+	fs.IntVar(&o.buffer, "buffer", 16, "let each ring have so many `MiB`: room for what comes while we are busy")
+	fs.Uint32Var(&o.snap, "snapshot-length", live.DefaultSnap, "capture so many `OCTETS` of each frame at most")
+	fs.BoolVar(&o.hardwareTime, "hardware-time", false, "let the interface's clock stamp the frames that it receives")
+	fs.BoolVar(&o.await, "await", false, "wait for an interface that is down or not there, and for the return of one that is removed")
 }
 
-// openInterface opens what is to be captured on.
-func (o *liveOptions) openInterface() (live.Source, error) {
-	cfg := live.Config{Interface: o.device, Promiscuous: o.promiscuous, Decode: o.capture, Notice: func(text string) {
-		if !o.quiet {
-			fmt.Fprintln(os.Stderr, "tcpflow-states: "+report.Clean(text))
-		}
-	}}
+// open opens what is to be captured on: a source for each worker.
+func (o *liveOptions) openInterface(frames func(int) func(*capture.Frame)) ([]live.Source, error) {
+	cfg := live.Config{Interface: o.device, Promiscuous: o.promiscuous, HardwareTime: o.hardwareTime, AwaitReturn: o.await,
+		Snap: o.snap, Buffer: o.buffer << 20, Tick: idle, Decode: o.capture, Frames: frames, Notice: o.remarkOn}
+	switch {
+	case o.workers < 1:
+		return nil, fmt.Errorf("--workers %d: give 1 or more", o.workers)
+	case o.buffer < 2 || o.buffer > 1<<10:
+		return nil, fmt.Errorf("--buffer %d: give 2 to 1024, in MiB", o.buffer)
+	}
 	if o.filter != "" {
 		f, err := filter.Parse(o.filter, live.FilterOptions)
 		if err != nil {
@@ -139,116 +126,42 @@ func (o *liveOptions) openInterface() (live.Source, error) {
 		}
 		cfg.Filter = f
 	}
-	src, err := live.Open(cfg)
+	sources, err := live.OpenSeveral(cfg, o.workers)
 	if err != nil {
 		return nil, privilege.Explain(err)
 	}
-	return src, nil
+	return sources, nil
 }
 
-// watching is how the Tracker works.
-func (s *sniffer) watching() analyzer.Config {
-	cfg := s.o.config()
-	cfg.Peers = s.o.format.Peers
-	cfg.OnFlow = func(f *analyzer.Flow) {
-		s.ended(f)
-		s.flow(f)
+// idle is how long a ring without packets lets its worker wait before that has a
+// look at all else.
+const idle = 100 * time.Millisecond
+
+// remarkOn says something that is no error.
+func (o *liveOptions) remarkOn(text string) {
+	if !o.quiet {
+		complain(errors.New(text))
 	}
-	cfg.OnFinding = func(f *analyzer.Flow, n *analyzer.Finding) {
-		s.found(f, n)
-		if s.log != nil && !s.ending && s.o.wants(f) && s.o.wantsFinding(n) {
-			s.log.Finding(s.now, f, n, s.owner(f, n.Side))
-		}
+}
+
+// check says what is wrong with the flags in themselves.
+func (o *liveOptions) check() error {
+	switch {
+	case o.limit < 0:
+		return fmt.Errorf("--limit %d: give 0 (all) or more", o.limit)
+	case o.duration < 0 || o.interval < 0:
+		return errors.New("--duration and --interval take no negative time")
+	case (o.events || o.interval > 0) && o.format.Events == nil:
+		return fmt.Errorf("-o %s has nothing but flows and a summary: for --events and --interval give -o table or -o ndjson", o.format.Name)
 	}
-	if s.o.events && s.log != nil {
-		cfg.OnStep = s.step
-	}
+	return errors.Join(o.trackOptions.check(), o.keepOptions.check())
+}
+
+// config is how the Tracker of one of the workers works.
+func (o *liveOptions) config(worker int) analyzer.Config {
+	cfg := o.trackOptions.config()
+	cfg.Peers = o.format.Peers
+	cfg.MaxFlows = max(1, o.maxFlows/o.workers)
+	cfg.FirstNumber, cfg.NumberStep = worker, o.workers
 	return cfg
-}
-
-// step logs what one segment has moved.
-func (s *sniffer) step(st *analyzer.Step) {
-	f := st.Flow
-	if !s.o.wants(f) {
-		return
-	}
-	for i := range f.Transitions {
-		t := &f.Transitions[i]
-		if t.Frame == st.Segment.Frame && t.Withdrawn == nil || t.Withdrawn != nil && t.Withdrawn.Frame == st.Segment.Frame {
-			s.log.Transition(s.now, f, t)
-		}
-	}
-}
-
-// run captures until there is an end.
-func (s *sniffer) run(ctx context.Context) error {
-	if s.o.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.o.duration)
-		defer cancel()
-	}
-	defer context.AfterFunc(ctx, s.src.Stop)()
-	var p capture.Packet
-	for s.err == nil {
-		if err := s.src.Next(&p); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		s.take(&p)
-		if s.o.count > 0 && s.src.Stats().Frames >= s.o.count {
-			s.src.Stop()
-		}
-	}
-	return nil
-}
-
-// take takes one packet, or that none came.
-func (s *sniffer) take(p *capture.Packet) {
-	switch p.Kind {
-	case capture.KindSegment:
-		s.now = max(s.now, p.Segment.Time)
-		s.tracker.Observe(&p.Segment)
-	case capture.KindUnreachable:
-		s.now = max(s.now, p.Unreachable.Time)
-		s.tracker.ObserveUnreachable(&p.Unreachable)
-	case capture.KindTick:
-		s.now = max(s.now, p.Tick)
-		s.tracker.Advance(p.Tick)
-	}
-	s.update(s)
-	if s.err = s.check(s); s.err != nil {
-		return
-	}
-	if s.log == nil {
-		return
-	}
-	if every := int64(s.o.interval); every > 0 && s.now >= s.census {
-		if s.census > 0 {
-			n, c := s.tracker.Census(), s.src.Counters()
-			s.log.Census(s.now, &n, c.Frames-c.Dropped, c.Dropped)
-		}
-		s.census = s.now + every
-	}
-	s.err = s.log.Flush()
-}
-
-// finish writes what analyze writes of a capture.
-func (s *sniffer) finish(out *os.File, runErr error) error {
-	s.across()
-	summary := s.tally.Summary()
-	summary.AddRollup(s.rollup)
-	totals := s.tracker.Totals()
-	summary.AddFile(describe(s.o.device, s.src.Stats(), &totals, runErr))
-	if runErr != nil {
-		complain(runErr)
-	}
-	if s.err == nil {
-		s.err = s.renderer.Close(summary)
-	}
-	if out != os.Stdout {
-		s.err = errors.Join(s.err, out.Close())
-	}
-	return s.verdict(summary)
 }

@@ -88,6 +88,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"pcap": makePcap,
+			"drop": makeDrops,
 			"exit": exitCode,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -158,6 +159,35 @@ func makePcap(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		out = out[:len(out)-cut]
 	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out, 0o666))
+}
+
+// makeDrops is `drop OUT IN N`: makes a pcapng of a capture of pcap, with the
+// statistics of its interface, of which N frames were dropped.
+func makeDrops(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: drop OUT IN N")
+	}
+	dropped, err := strconv.ParseUint(args[2], 10, 64)
+	ts.Check(err)
+	le := binary.LittleEndian
+	var out []byte
+	block := func(kind uint32, body []byte) {
+		body = append(body, make([]byte, -len(body)&3)...)
+		size := uint32(12 + len(body))
+		out = append(le.AppendUint32(le.AppendUint32(out, kind), size), body...)
+		out = le.AppendUint32(out, size)
+	}
+	block(0x0a0d0d0a, []byte("\x4d\x3c\x2b\x1a\x01\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"))
+	block(1, []byte("\x65\x00\x00\x00\x00\x00\x04\x00")) // LINKTYPE_RAW
+	for in := []byte(ts.ReadFile(args[1]))[24:]; len(in) > 0; {
+		at, size := uint64(le.Uint32(in))*1e6+uint64(le.Uint32(in[4:])), le.Uint32(in[8:])
+		body := le.AppendUint32(le.AppendUint32(make([]byte, 4), uint32(at>>32)), uint32(at))
+		block(6, append(append(body, in[8:16]...), in[16:16+size]...))
+		in = in[16+size:]
+	}
+	body := append(make([]byte, 12), 7, 0, 8, 0) // isb_osdrop, 4.6
+	block(5, le.AppendUint32(le.AppendUint64(body, dropped), 0))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out, 0o666))
 }
 

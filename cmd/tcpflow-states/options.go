@@ -167,6 +167,11 @@ func (o *readOptions) flags(fs *pflag.FlagSet) {
 		"read only the frames that match a tcpdump `EXPRESSION`, as in 'net 10.0.0.0/8 and tcp port 443'")
 	fs.StringVar(&o.program, "bpf-program", "",
 		"read only the frames that a compiled filter accepts: the output of tcpdump -ddd, or a `FILE` with it")
+	o.decodingFlags(fs)
+}
+
+// decodingFlags say what becomes of the frames that are read.
+func (o *readOptions) decodingFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.capture.IgnoreVLAN, "ignore-vlan", false,
 		"flows of one pair of addresses and ports are one, whatever VLANs their frames are in: for networks with a VLAN for each direction")
 	fs.BoolVar(&o.capture.IgnoreTunnel, "ignore-tunnel", false, "the same for tunnels")

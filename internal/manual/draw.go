@@ -50,6 +50,7 @@ func play(e *Entry, s *script.Script) (p played) {
 	t := analyzer.New(cfg)
 	s.Play(script.Variants[0], t, nil)
 	t.Close()
+	s.Lose(rollup)
 	for _, n := range rollup.Findings() {
 		if n.Detector == e.detector && p.across == nil {
 			p.across = &n

@@ -54,6 +54,7 @@ func outcomeOf(example string) *outcome {
 	t := analyzer.New(cfg)
 	s.Play(script.Variants[0], t, nil)
 	t.Close()
+	s.Lose(rollup)
 	o.findings = append(o.findings, rollup.Findings()...)
 	return o
 }

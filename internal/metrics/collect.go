@@ -57,6 +57,7 @@ var (
 	capturePackets = counter("capture_packets_total", "Packets that the kernel handed over.", "interface")
 	captureDropped = counter("capture_dropped_packets_total", "Packets that the kernel had no room for: what rests on them is less certain.", "interface")
 	captureFreezes = counter("capture_ring_freezes_total", "Times that the ring to the kernel was full.", "interface")
+	captureFull    = gauge("capture_ring_used_ratio", "Share of the ring to the kernel that waits to be read.", "interface")
 	captureUp      = gauge("capture_interface_up", "1 while the interface is there and running.", "interface")
 )
 
@@ -195,6 +196,7 @@ func (s *samples) capture() {
 		s.put(capturePackets, float64(c.Packets), c.name)
 		s.put(captureDropped, float64(c.Dropped), c.name)
 		s.put(captureFreezes, float64(c.Freezes), c.name)
+		s.put(captureFull, c.Full, c.name)
 		s.put(captureUp, oneIf(c.Up), c.name)
 	}
 }

@@ -98,10 +98,11 @@ type published struct {
 // Capture is what a capture's source says of one interface, since it was
 // opened.
 type Capture struct {
-	Packets uint64 // taken from the kernel: without those dropped, which tp_packets of packet(7) counts too
-	Dropped uint64 // that the kernel had no room for
-	Freezes uint64 // times that the ring was full: TPACKET_V3's tp_freeze_q_cnt
-	Up      bool   // the interface is there and running
+	Packets uint64  // taken from the kernel: without those dropped, which tp_packets of packet(7) counts too
+	Dropped uint64  // that the kernel had no room for
+	Freezes uint64  // times that the ring was full: TPACKET_V3's tp_freeze_q_cnt
+	Full    float64 // share of the ring, from 0 to 1, that waits to be read
+	Up      bool    // the interface is there and running
 }
 
 type capture struct {

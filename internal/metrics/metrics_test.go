@@ -76,7 +76,7 @@ func fed() *Metrics {
 	a.Flush(now+second, analyzer.Totals{Segments: 1000, Flows: 10, Open: 3, Evicted: 1})
 	b.Flush(now+second, analyzer.Totals{Segments: 100, Flows: 5, Open: 2})
 	m.Capture("eth0", Capture{Packets: 5, Up: true})
-	m.Capture("eth0", Capture{Packets: 1200, Dropped: 7, Freezes: 2, Up: true})
+	m.Capture("eth0", Capture{Packets: 1200, Dropped: 7, Freezes: 2, Full: 0.25, Up: true})
 	m.Ready()
 	return m
 }

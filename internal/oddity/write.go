@@ -58,9 +58,12 @@ func (w *writer) ObserveUnreachable(u *analyzer.Unreachable) {
 // happens.
 func (w *writer) Advance(int64) {}
 
+// Lose implements script.Taker: pcap has no room for it.
+func (w *writer) Lose(analyzer.Loss) {}
+
 // line writes what the line of a script was. It has what the segment lacks.
 func (w *writer) line(l *script.Line) {
-	if w.err != nil || l.Wait {
+	if w.err != nil || !l.Packet() {
 		return
 	}
 	list := w.over

@@ -282,3 +282,13 @@ func container(env func(string) string, exists func(string) bool) string {
 	}
 	return ""
 }
+
+// Give makes a user, named as in Options.User, the owner of what this process has
+// just made. An empty user is who it is.
+func Give(path, user string) error {
+	who, err := lookUp(user)
+	if who == nil || err != nil {
+		return err
+	}
+	return os.Chown(path, who.uid, who.gid)
+}

@@ -66,7 +66,7 @@ func (s *Script) check() error {
 	segments := 0
 	for _, b := range s.Blocks {
 		for _, l := range b.Lines {
-			if !l.Wait {
+			if l.Packet() {
 				segments++
 			}
 		}
@@ -146,6 +146,10 @@ func (s *Script) parseLine(text string, line int) error {
 		d, err := time.ParseDuration(words[1])
 		b.Lines = append(b.Lines, Line{Text: text, Line: line, Wait: true, at: at + int64(d)})
 		return err
+	case "dropped":
+		l := Line{Text: text, Line: line, at: at, Lost: new(analyzer.Loss)}
+		b.Lines = append(b.Lines, l)
+		return l.parseLoss(words[1:])
 	case "icmp":
 		l := Line{Text: text, Line: line, at: at + 1e6}
 		err := l.parseICMP(words[1:])
@@ -228,6 +232,25 @@ func (s *Script) parseStuck(word string) error {
 	}
 	s.stuckIn[st] = d
 	return nil
+}
+
+// parseLoss reads `50 of 1000 @0s..10s`: so many frames were dropped between two
+// times after the start, which may be negative.
+func (l *Line) parseLoss(w []string) error {
+	usage := errors.New("want `dropped N of N @FROM..TO`")
+	if len(w) != 4 || w[1] != "of" || !strings.HasPrefix(w[3], "@") {
+		return usage
+	}
+	from, to, found := strings.Cut(w[3][1:], "..")
+	if !found {
+		return usage
+	}
+	dropped, err1 := strconv.ParseUint(w[0], 10, 64)
+	frames, err2 := strconv.ParseUint(w[2], 10, 64)
+	begin, err3 := time.ParseDuration(from)
+	end, err4 := time.ParseDuration(to)
+	*l.Lost = analyzer.Loss{From: Start + int64(begin), To: Start + int64(end), Frames: frames, Dropped: dropped}
+	return errors.Join(err1, err2, err3, err4)
 }
 
 // parseICMP reads `unreachable a seq 100 [type 3] [code 13] [mtu 1400]`: the

@@ -17,6 +17,7 @@ type Taker interface {
 	Observe(*analyzer.Segment)
 	ObserveUnreachable(*analyzer.Unreachable)
 	Advance(now int64)
+	Lose(analyzer.Loss)
 }
 
 // Play gives the script's segments to a tracker, and calls after for each line
@@ -92,7 +93,7 @@ func (b *Block) firstSeq(side int) analyzer.Seq {
 	return 1
 }
 
-func (l *Line) segment() bool { return !l.Wait && l.ICMP == nil }
+func (l *Line) segment() bool { return l.Packet() && l.ICMP == nil }
 
 // wire turns script lines into segments.
 type wire struct {
@@ -108,8 +109,12 @@ type wire struct {
 
 // put sends one line.
 func (w *wire) put(l *Line, at int64) {
-	if l.Wait {
+	switch {
+	case l.Wait:
 		w.tr.Advance(at)
+		return
+	case l.Lost != nil:
+		w.tr.Lose(*l.Lost)
 		return
 	}
 	w.frame++

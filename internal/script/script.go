@@ -60,6 +60,7 @@ type Line struct {
 	Text string
 	Line int
 	ICMP *analyzer.Unreachable // nil: none
+	Lost *analyzer.Loss        // nil: none; it is known where the line stands
 	Wait bool
 	Wire map[string]string // what only a capture can show, by the word: see WireWords
 
@@ -68,6 +69,9 @@ type Line struct {
 	at   int64 // ns after the flow's start
 	auto bool  // its IP ID is the next of its sender
 }
+
+// Packet reports whether the line is one that passes the tap.
+func (l *Line) Packet() bool { return !l.Wait && l.Lost == nil }
 
 // Variant is one way to play a script that may swap sides and nothing else.
 type Variant struct {
@@ -90,6 +94,17 @@ var Variants = []Variant{
 // Many reports whether the script is about many flows: what it expects then
 // names their addresses, so that they cannot be swapped.
 func (s *Script) Many() bool { return len(s.Blocks) > 1 || s.Blocks[0].flows > 1 }
+
+// Lose tells a Rollup what the capture lost, if it did. Its name is eth0.
+func (s *Script) Lose(r *analyzer.Rollup) {
+	for i := range s.Blocks {
+		for j := range s.Blocks[i].Lines {
+			if l := &s.Blocks[i].Lines[j]; l.Lost != nil {
+				r.Lose("eth0", *l.Lost)
+			}
+		}
+	}
+}
 
 // Config returns what the script asks of a Tracker.
 func (s *Script) Config() analyzer.Config {
