@@ -8,7 +8,7 @@
 // name: the kernel removes them, and the interfaces in them, with the last file
 // or process that holds them, however the test ends. All of it takes root on
 // Linux, and is skipped aloud elsewhere, as is each part whose tool is not
-// installed: nft, ss, tcpdump, iperf3, wrk, tcpreplay, hping3, curl is not needed.
+// installed: nft, ss, tcpdump, iperf3, wrk, tcpreplay, hping3.
 //
 // The default run takes a minute and a half. Two variables make it longer:
 //

@@ -3,7 +3,6 @@ package livetest
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,11 +31,20 @@ func summarised(t testing.TB, p *program, connections int) {
 	}
 }
 
+// forRings runs a test with one ring and with two.
+func forRings(t *testing.T, test func(t *testing.T, args ...string)) {
+	for _, n := range []string{"1", "2"} {
+		t.Run(n, func(t *testing.T) { test(t, "--workers", n) })
+	}
+}
+
 // An interface that is removed ends the capture with an error that says so. What
 // came before is told.
-func TestInterfaceRemoved(t *testing.T) {
+func TestInterfaceRemoved(t *testing.T) { forRings(t, interfaceRemoved) }
+
+func interfaceRemoved(t *testing.T, args ...string) {
 	a, b := hosts(t)
-	live := b.live()
+	live := b.live(args...)
 	connection(a, b, b.listen(servicePort), 30000)
 	a.ip("link del " + a.name)
 	if code := live.wait(); code != 2 {
@@ -52,9 +60,11 @@ func TestInterfaceRemoved(t *testing.T) {
 }
 
 // One that goes down and up again is waited for.
-func TestInterfaceDown(t *testing.T) {
+func TestInterfaceDown(t *testing.T) { forRings(t, interfaceDown) }
+
+func interfaceDown(t *testing.T, args ...string) {
 	a, b := hosts(t)
-	live := b.live("--events")
+	live := b.live(append(args, "--events")...)
 	listener := b.listen(servicePort)
 	connection(a, b, listener, 30000)
 	b.ip("link set vb down")
@@ -71,6 +81,29 @@ func TestInterfaceDown(t *testing.T) {
 	summarised(t, live, 2)
 }
 
+// With --await one that is removed is waited for, until there is one of its name.
+func TestInterfaceReturns(t *testing.T) {
+	a, b := hosts(t)
+	live := b.live("--events", "--await", "--metrics", metricsPort)
+	up := func() float64 { return b.scrape()[`tcpflow_states_capture_interface_up{interface="vb"}`] }
+	listener := b.listen(servicePort)
+	connection(a, b, listener, 30000)
+	a.ip("link del " + a.name)
+	b.eventually("it says that vb was removed", func() bool { return live.err.has("vb was removed: waiting") })
+	b.eventually("the metrics say that it is down", func() bool { return up() == 0 })
+	link(a, b)
+	b.eventually("it says that vb is back", func() bool { return live.err.has("vb is back") })
+	connection(a, b, listener, 30001)
+	b.eventually("what comes after", func() bool {
+		return live.out.has("10.77.0.1:30001 > 10.77.0.2:7000  client CLOSED -> SYN_SENT")
+	})
+	b.eventually("the metrics say that it is up", func() bool { return up() == 1 })
+	if code := live.stop(); code != 0 {
+		t.Errorf("ended with %d\n%s", code, &live.err)
+	}
+	summarised(t, live, 2)
+}
+
 // One that is not there is an error at once, which says what would help.
 func TestNoInterface(t *testing.T) {
 	_, b := hosts(t)
@@ -81,10 +114,12 @@ func TestNoInterface(t *testing.T) {
 }
 
 // Who ends it gets the summary, also where no packet comes.
-func TestSignals(t *testing.T) {
+func TestSignals(t *testing.T) { forRings(t, signals) }
+
+func signals(t *testing.T, args ...string) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		a, b := hosts(t)
-		live := b.live()
+		live := b.live(args...)
 		connection(a, b, b.listen(servicePort), 30000)
 		time.Sleep(300 * time.Millisecond) // the link is idle
 		live.signal(s)
@@ -141,62 +176,64 @@ func TestReaderGone(t *testing.T) {
 	}
 }
 
-// A disk that is full ends the evidence and nothing else.
+// A disk that is full is said, a few times at most, and ends nothing: the
+// capture goes on, and has its summary.
 func TestDiskFull(t *testing.T) {
-	a, b := hosts(t)
+	needs(t, "unshare")
 	help, err := exec.Command(command, "live", "--help").Output()
-	if err != nil {
-		t.Fatal(err)
+	for _, flag := range []string{"--write", "--write-all"} {
+		if err != nil || !regexp.MustCompile(`(?m)^ +`+flag+` DIR`).Match(help) {
+			t.Errorf("live has no %s DIR: %v", flag, err)
+			continue
+		}
+		t.Run(flag, func(t *testing.T) { diskFull(t, flag) })
 	}
-	if !regexp.MustCompile(`(?m)^ +--write DIR`).Match(help) {
-		t.Fatal("live has no --write DIR")
-	}
+}
+
+func diskFull(t *testing.T, flag string) {
+	a, b := hosts(t)
 	dir := t.TempDir()
-	// The mount is in a namespace of the command's own, and goes with it.
-	p := b.program("unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=1m none "$0" && exec "$@"`, dir,
-		command, "live", "-i", "vb", "-v", "--duration", safety, "--write", dir)
+	// The mount is in a namespace of the command's own, and goes with it. Of its
+	// MiB 100 KiB are left.
+	p := b.program("unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=1m none "$0" && head -c 924k /dev/zero >"$0"/other && exec "$@"`, dir,
+		command, "live", "-i", "vb", "-v", "--duration", safety, flag, dir)
 	b.eventually("live begins", func() bool { return p.err.has("it runs as") || p.ended() })
 	inside := fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)
-	full := func() bool {
-		var st unix.Statfs_t
-		if err := unix.Statfs(inside, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
-			t.Fatalf("no tmpfs: %v\n%s", err, &p.err)
-		}
-		return st.Bavail == 0
+	var st unix.Statfs_t
+	if err := unix.Statfs(inside, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
+		t.Fatalf("no tmpfs: %v\n%s", err, &p.err)
 	}
-	// Each is refused, which is a finding, and has a file of a page or more.
+	// Each is refused, which is a finding and has a file of a page or more.
 	refused := 0
 	for ; refused < 2000 && !p.err.has("no space left"); refused++ {
 		unix.Close(a.dial(uint16(30000+refused), b, servicePort))
 		time.Sleep(2 * time.Millisecond)
 	}
-	b.eventually("it says that the disk is full", func() bool { return p.err.has("no space left") })
-	files, _ := os.ReadDir(inside)
-	t.Logf("%d connections refused, %d files, full: %v", refused, len(files), full())
-	listener := b.listen(servicePort)
-	connection(a, b, listener, 50000)
+	eventuallyOr(func() bool { return p.err.has("no space left") })
+	if files, _ := os.ReadDir(inside); !p.err.has("no space left") {
+		t.Fatalf("%d refused, %d files, and it does not say that the disk is full:\n%s", refused, len(files), &p.err)
+	}
+	connection(a, b, b.listen(servicePort), 50000)
+	time.Sleep(300 * time.Millisecond)
 	if p.ended() {
 		t.Fatalf("it ended with %d\n%s", p.wait(), &p.err)
 	}
 	code := p.stop()
-	t.Logf("ended with %d: %s", code, &p.err)
+	t.Logf("%d connections refused; ended with %d:\n%s", refused, code, &p.err)
 	if code != 0 && code != 2 {
 		t.Errorf("ended with %d", code)
 	}
-	if lines, _ := p.err.lines(0); len(lines) > 50 {
-		t.Errorf("%d lines about it", len(lines))
+	if lines, _ := p.err.lines(0); len(lines) > 20 {
+		t.Errorf("%d lines on standard error", len(lines))
 	}
 	summarised(t, p, refused+1)
 }
 
-// Evidence is of whole files only: what the disk had no room for is not left as a
-// part. Checked where files can be read after the end.
+// The file of a finding has the flow from its first SYN on, and analyze finds the
+// same in it.
 func TestEvidence(t *testing.T) {
 	a, b := hosts(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	live := b.live("--write", dir)
 	unix.Close(a.dial(30000, b, servicePort))
 	b.eventually("the finding", func() bool { return live.out.has("connection-refused") })
@@ -207,16 +244,8 @@ func TestEvidence(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%d files, want 1: %v", len(files), err)
 	}
-	f, err := os.Open(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	check := exec.Command(command, "analyze", "-")
-	check.Stdin = f
-	out, err := check.Output()
-	if err != nil || !strings.Contains(string(out), "connection-refused") {
+	out, err := exec.Command(command, "analyze", files[0]).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "connection-refused") || !strings.Contains(string(out), "10.77.0.1:30000") {
 		t.Errorf("%s: %v\n%s", files[0], err, out)
 	}
-	io.Copy(io.Discard, f)
 }

@@ -44,7 +44,8 @@ func TestLoad(t *testing.T) {
 	live := b.live("--metrics", metricsPort)
 	var dump *program
 	if has(t, "tcpdump") {
-		dump = b.program("timeout", "-s", "INT", safety, "tcpdump", "-i", b.name, "-w", "/dev/null")
+		// With as much room in the kernel as we have: 16 MiB.
+		dump = b.program("timeout", "-s", "INT", safety, "tcpdump", "-i", b.name, "-B", "16384", "-w", "/dev/null")
 		eventually(t, "tcpdump begins", func() bool { return dump.err.has("listening on") })
 	}
 	load := newLoad(a, b, d)

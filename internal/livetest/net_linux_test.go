@@ -137,25 +137,6 @@ func (h *host) output(name string, args ...string) (text string) {
 	return text
 }
 
-// start starts a command that ends with the test at the latest. Its errors are
-// in what it writes.
-func (h *host) start(name string, args ...string) *exec.Cmd {
-	h.t.Helper()
-	cmd := exec.Command(name, args...)
-	h.in(func() {
-		if err := cmd.Start(); err != nil {
-			h.t.Fatal(err)
-		}
-	})
-	h.t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			cmd.Process.Kill()
-			cmd.Wait()
-		}
-	})
-	return cmd
-}
-
 // eventually waits for what is done elsewhere.
 func (h *host) eventually(what string, done func() bool) {
 	h.t.Helper()
@@ -164,9 +145,14 @@ func (h *host) eventually(what string, done func() bool) {
 
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(limit); !done(); time.Sleep(2 * time.Millisecond) {
+	eventuallyWithin(t, limit, what, done)
+}
+
+func eventuallyWithin(t testing.TB, longest time.Duration, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(longest); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, limit)
+			t.Fatalf("%s: not within %v", what, longest)
 		}
 	}
 }
