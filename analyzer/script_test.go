@@ -105,10 +105,18 @@ func run(s *script.Script, v script.Variant, m mode) *result {
 		cfg.OnFinding = func(*analyzer.Flow, *analyzer.Finding) {}
 		told := moves{}
 		cfg.OnTransition = told.take
+		opened := map[[2]uint64][]analyzer.HandshakeResult{}
+		cfg.OnHandshake = func(f *analyzer.Flow) {
+			id := [2]uint64{uint64(f.Number), f.FirstFrame}
+			opened[id] = append(opened[id], f.Handshake.Result)
+		}
 		cfg.OnFlow = func(f *analyzer.Flow) {
 			r.flow(f, side)
 			rollup.Add(f)
 			r.broken = append(r.broken, told.differ(f)...)
+			if got := opened[[2]uint64{uint64(f.Number), f.FirstFrame}]; len(got) != 1 || got[0] != f.Handshake.Result {
+				r.broken = append(r.broken, fmt.Sprintf("flow %d: handshake told as %s, is %s", f.Number, got, f.Handshake.Result))
+			}
 		}
 	}
 	tr := analyzer.New(cfg)

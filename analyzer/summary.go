@@ -18,6 +18,7 @@ type tracked struct {
 	challenged        bool // older goes on all the same
 	denied            bool // and so does the side that the SYN names
 	reuse             bool // its first segment reuses a pair
+	opened            bool // OnHandshake was given it
 	reuseOf, reuseAge int64
 }
 

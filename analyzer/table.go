@@ -450,6 +450,7 @@ func (t *Tracker) end(f *Flow) {
 	f.timeouts(t.cfg.Profile, t.now)
 	t.tellMoves(f)
 	f.summarise()
+	t.tellHandshake(f)
 	if t.streams != nil {
 		f.Wireshark = t.streams.result(f)
 	}

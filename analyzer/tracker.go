@@ -39,6 +39,10 @@ type Config struct {
 	// before the flow is given to OnFlow. A later segment may take back what
 	// such a finding rests on; then OnFlow's flow does not have it.
 	OnFinding func(*Flow, *Finding)
+	// OnHandshake, if set, is given each flow once, when the result of its
+	// handshake is known: when both sides have proved that they are ESTABLISHED,
+	// or else before OnFlow. Flow.Handshake is filled in by then.
+	OnHandshake func(*Flow)
 	// OnTransition, if set, is given each change of a side's state when it is
 	// known, those that timers make included (Advance), and given it again when it
 	// is taken back: Transition.Withdrawn is then set. What is taken back as soon
@@ -259,6 +263,11 @@ func (t *Tracker) after(f *Flow, s Side, x *Segment, facts Facts, before [2]Stat
 		t.hand(f, s, x, facts)
 	}
 	t.tellMoves(f)
+	if t.cfg.OnHandshake != nil && !f.opened && f.establishedAt != 0 &&
+		f.Sides[0].proven >= Established && f.Sides[1].proven >= Established {
+		f.summariseHandshake()
+		t.tellHandshake(f)
+	}
 	if t.wheel != nil {
 		t.watch(f)
 	}

@@ -134,6 +134,14 @@ func (f *Flow) hasTold(n *Finding) bool {
 	return false
 }
 
+// tellHandshake gives OnHandshake a flow of which it is known how it opened.
+func (t *Tracker) tellHandshake(f *Flow) {
+	if t.cfg.OnHandshake != nil && !f.opened {
+		f.opened = true
+		t.cfg.OnHandshake(f)
+	}
+}
+
 // tellMoves gives OnTransition what has happened to a flow's states since it was
 // last called for it.
 func (t *Tracker) tellMoves(f *Flow) {

@@ -9,34 +9,38 @@ import (
 	"strings"
 )
 
-// Interface is one that could be captured on, as `interfaces` lists it.
+// Interfaces is what `interfaces -o json` writes.
+type Interfaces struct {
+	Type       string      `json:"type" enum:"interfaces" doc:"what this object is"`
+	Schema     string      `json:"schema" enum:"tcpflow-states/1" doc:"version of this schema"`
+	Interfaces []Interface `json:"interfaces" doc:"by index, any last"`
+}
+
+// Interface is one that could be captured on.
 type Interface struct {
-	Name      string    `json:"name"`
-	Index     int       `json:"index,omitempty"`     // absent for any
-	Addresses []string  `json:"addresses,omitempty"` // with the length of their network's prefix
-	State     string    `json:"state,omitempty"`     // up, down, no carrier; absent for any
-	Link      string    `json:"link,omitempty"`      // as "Ethernet"
-	LinkType  *uint16   `json:"link_type,omitempty"` // as listed at tcpdump.org/linktypes.html
-	MTU       int       `json:"mtu,omitempty"`       // octets
-	Packets   *uint64   `json:"packets,omitempty"`   // received and sent since it is there
-	Ready     bool      `json:"ready"`               // nothing is missing
-	Missing   []Missing `json:"missing,omitempty"`
+	Name      string    `json:"name" doc:"as -i takes it; any stands for all"`
+	Index     int       `json:"index,omitempty" doc:"number; left out for any"`
+	Addresses []string  `json:"addresses,omitempty" doc:"with the length of their network's prefix"`
+	State     string    `json:"state,omitempty" enum:"up,down,no carrier" doc:"left out for any"`
+	Link      string    `json:"link,omitempty" doc:"kind of its link layer"`
+	LinkType  *uint16   `json:"link_type,omitempty" doc:"of its frames, as listed at tcpdump.org/linktypes.html"`
+	MTU       int       `json:"mtu,omitempty" doc:"octets"`
+	Packets   *uint64   `json:"packets,omitempty" doc:"received and sent since it is there"`
+	Ready     bool      `json:"ready" doc:"nothing is missing to capture on it"`
+	Missing   []Missing `json:"missing,omitempty" doc:"what keeps it from being captured on"`
 }
 
 // Missing is something that keeps an interface from being captured on.
 type Missing struct {
-	What   string `json:"what"`
-	Remedy string `json:"remedy,omitempty"`
+	What   string `json:"what" doc:"as \"interface is down\""`
+	Remedy string `json:"remedy,omitempty" doc:"what would help"`
 }
 
 // InterfacesJSON writes the list as one object.
 func InterfacesJSON(w io.Writer, list []Interface) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
-	return out.Encode(struct {
-		Schema     string      `json:"schema"`
-		Interfaces []Interface `json:"interfaces"`
-	}{Schema, list})
+	return out.Encode(Interfaces{"interfaces", Schema, list})
 }
 
 var interfaceColumns = []column{

@@ -55,15 +55,16 @@ type schemaMaker struct {
 	done   map[reflect.Type]bool
 }
 
-// eventTypes are the objects that live writes besides.
-var eventTypes = []reflect.Type{reflect.TypeFor[FindingEvent](), reflect.TypeFor[TransitionEvent](), reflect.TypeFor[CensusEvent]()}
+// otherTypes are the objects that live and interfaces write besides.
+var otherTypes = []reflect.Type{reflect.TypeFor[FindingEvent](), reflect.TypeFor[TransitionEvent](), reflect.TypeFor[CensusEvent](),
+	reflect.TypeFor[Interfaces]()}
 
 func makeSchema(closed bool) obj {
 	m := &schemaMaker{closed: closed, done: map[reflect.Type]bool{}}
 	meta, flow, summary := m.typ(reflect.TypeFor[Meta]()), m.typ(reflect.TypeFor[Flow]()), m.typ(reflect.TypeFor[Summary]())
 	one := []any{meta, flow, summary}
-	for _, event := range eventTypes {
-		one = append(one, m.typ(event))
+	for _, other := range otherTypes {
+		one = append(one, m.typ(other))
 	}
 	whole := obj{{"description", "the whole of -o json"}, {"type", "object"}, {"properties", obj{
 		{"meta", meta}, {"flows", obj{{"description", "by number"}, {"type", "array"}, {"items", flow}}}, {"summary", summary},
@@ -76,7 +77,7 @@ func makeSchema(closed bool) obj {
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:tcpflow-states:schema:1"},
 		{"title", Schema},
-		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary; of live also finding, transition and census), or the whole of -o json. " +
+		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary; of live also finding, transition and census), the object of interfaces, or the whole of -o json. " +
 			"Times are RFC 3339 UTC, durations seconds. An unknown value is left out. " +
 			"Later versions may add members; what there is keeps its meaning."},
 		{"oneOf", append(one, ref("Whole"))},
@@ -225,7 +226,7 @@ func TestSchemaIsTheTypes(t *testing.T) {
 
 // Every member is explained to who reads the schema.
 func TestSchemaExplainsEverything(t *testing.T) {
-	for _, typ := range append([]reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Meta](), reflect.TypeFor[Summary]()}, eventTypes...) {
+	for _, typ := range append([]reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Meta](), reflect.TypeFor[Summary]()}, otherTypes...) {
 		explained(t, typ)
 	}
 }
@@ -268,6 +269,11 @@ func TestOutputsMatchSchema(t *testing.T) {
 	}
 	happen(t, NewEvents(&lines, false))
 	outputs := append(strings.Split(strings.TrimSpace(lines.String()), "\n"), whole.String())
+	var interfaces bytes.Buffer
+	if err := InterfacesJSON(&interfaces, someInterfaces()); err != nil {
+		t.Fatal(err)
+	}
+	outputs = append(outputs, interfaces.String())
 	for _, schema := range [][]byte{published, closed} {
 		s := compile(t, schema)
 		for _, out := range outputs {

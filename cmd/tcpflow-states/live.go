@@ -106,7 +106,7 @@ func (o *deviceOptions) flags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.buffer, "buffer", 16, "let each ring have so many `MiB`: room for what comes while we are busy")
 	fs.Uint32Var(&o.snap, "snapshot-length", live.DefaultSnap, "capture so many `OCTETS` of each frame at most")
 	fs.BoolVar(&o.hardwareTime, "hardware-time", false, "let the interface's clock stamp the frames that it receives")
-	fs.BoolVar(&o.await, "await", false, "wait for an interface that is down or not there, and for the return of one that is removed")
+	fs.BoolVar(&o.await, "await", false, "wait for an interface that is down, and for the return of one that is removed")
 }
 
 // open opens what is to be captured on: a source for each worker.

@@ -137,19 +137,24 @@ func ringNames(device string, n int) (names []string) {
 func (l *lane) watching() analyzer.Config {
 	cfg := l.o.config(l.number)
 	cfg.OnFlow, cfg.OnFinding = l.onFlow, l.onFinding
+	if l.o.metrics != "" {
+		cfg.OnHandshake = l.onHandshake
+	}
 	if l.o.events {
 		cfg.OnTransition = l.onTransition
 	}
 	return cfg
 }
 
+// onHandshake counts a handshake.
+func (l *lane) onHandshake(f *analyzer.Flow) {
+	l.feed.Handshake(listenerOf(f), f.Handshake.Result, f.Handshake.RTTServer, f.Handshake.RTTClient)
+}
+
 // onFlow takes a flow that has ended.
 func (l *lane) onFlow(f *analyzer.Flow) {
 	if l.keeper != nil {
 		l.keeper.Ended(f)
-	}
-	if l.feed != nil {
-		l.feed.Handshake(listenerOf(f), f.Handshake.Result, f.Handshake.RTTServer, f.Handshake.RTTClient)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,9 +174,16 @@ func (l *lane) onFinding(f *analyzer.Flow, n *analyzer.Finding) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.events != nil && !l.ending && (!l.calm || l.o.matters(n)) {
+	if l.events != nil && !l.ending && (!l.calm || l.o.matters(n) && !explained(f, n)) {
 		l.wrote(l.events.Finding(l.now, f, n, l.around.owner(f, n.Side)))
 	}
+}
+
+// explained reports whether a finding says once more what was said of the peer: a
+// side in FIN_WAIT_2 waits for one that is stuck in CLOSE_WAIT.
+func explained(f *analyzer.Flow, n *analyzer.Finding) bool {
+	return n.Detector.Stuck && f.Sides[n.Side].State == analyzer.FinWait2 &&
+		f.Sides[n.Side.Peer()].State == analyzer.CloseWait && f.Told(n.Side.Peer())
 }
 
 // onTransition takes a change of a side's state.
