@@ -363,6 +363,22 @@ func table(list []comparison) string {
 	return b.String()
 }
 
+// tally counts what a table has.
+func tally(list []comparison) string {
+	var same, told, other int
+	for _, x := range list {
+		switch {
+		case x.ours[0].state == x.kernel && x.ours[1].state == x.kernel:
+			same++
+		case x.agree:
+			told++
+		default:
+			other++
+		}
+	}
+	return fmt.Sprintf("of %d sides live and ss say the same of %d, of %d the packets do not tell, of %d they disagree", len(list), same, told, other)
+}
+
 // index says whose side it is: 0 for A.
 func index(x comparison) int {
 	if (x.side == 0) == (x.c.client.name == "va") {
@@ -387,6 +403,7 @@ func TestStates(t *testing.T) {
 	reached := map[string]bool{}
 	defer func() {
 		t.Log(table(list))
+		t.Log(tally(list))
 		t.Logf("states in which sides agreed: %s", strings.Join(slices.Sorted(maps.Keys(reached)), ", "))
 	}()
 	eventually(t, "live and ss agree", func() (agreed bool) {
