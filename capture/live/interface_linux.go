@@ -34,7 +34,7 @@ func (r *ring) state() {
 		r.c.notice("%s was removed: waiting for its return", name)
 	default:
 		r.down.Store(false)
-		r.finish(failure(name, "interface was removed", "results cover what came before; capture on any to survive it, or wait for its return", ErrGone))
+		r.finish(failure(name, "interface was removed", "results cover what came before; capture on any to survive it, or have its return awaited (--await)", ErrGone))
 	}
 }
 
