@@ -79,3 +79,47 @@ func TestRefusalIsToldSoon(t *testing.T) {
 		t.Errorf("told %q, want %q", got, want)
 	}
 }
+
+// Where there is no room for all, a connection that somebody was told of stays before
+// those that nothing is wrong with, though it is older; half-open ones go first of all.
+func TestFlowsWithFindingsStay(t *testing.T) {
+	var ended []string
+	full := false
+	tr := analyzer.New(analyzer.Config{MaxFlows: 10,
+		OnFinding: func(*analyzer.Flow, *analyzer.Finding) {},
+		OnFlow: func(f *analyzer.Flow) {
+			if full {
+				ended = append(ended, fmt.Sprintf("%d %s", f.Number, f.Sides[f.Client].State))
+			}
+		}})
+	now, frame := int64(0), uint64(0)
+	play := func(list []analyzer.Segment, port uint16) {
+		for _, x := range list {
+			frame++
+			x.Frame, x.Time = frame, now
+			if x.SrcPort == 40000 {
+				x.SrcPort = port
+			} else {
+				x.DstPort = port
+			}
+			tr.Observe(&x)
+		}
+	}
+	play(leak(), 1000) // flow 0
+	now += 100e9
+	tr.Advance(now)
+	for port := uint16(2000); port < 2009; port++ { // flows 1 to 9, of which 5 is half open
+		n := 3
+		if port == 2004 {
+			n = 1
+		}
+		play(leak()[:n], port)
+	}
+	full = true
+	play(leak()[:3], 3000)
+	play(leak()[:3], 3001)
+	play(leak()[:3], 3002)
+	if want := []string{"5 SYN_SENT", "1 ESTABLISHED", "2 ESTABLISHED"}; !slices.Equal(ended, want) {
+		t.Errorf("given up: %q, want %q", ended, want)
+	}
+}
