@@ -50,10 +50,15 @@ func flowsByMemory(fs *pflag.FlagSet, maxFlows *int) {
 	if room == 0 {
 		return
 	}
-	*maxFlows = int(min(max(room/shareOfMemory/octetsOfFlow, leastFlows), analyzer.DefaultMaxFlows))
+	*maxFlows = flowsFor(room)
 	f := fs.Lookup("max-flows")
 	f.DefValue = strconv.Itoa(*maxFlows)
 	f.Usage = strings.Replace(f.Usage, "beyond it", "the default is what a quarter of the memory has room for; beyond it", 1)
+}
+
+// flowsFor is how many flows there is room for in a host with so much memory.
+func flowsFor(memory uint64) int {
+	return int(min(max(memory/shareOfMemory/octetsOfFlow, leastFlows), analyzer.DefaultMaxFlows))
 }
 
 // memory is how much this process may take, in octets: the host's, or less where
