@@ -64,15 +64,16 @@ func makeSchema(closed bool) obj {
 	if closed {
 		whole = append(whole, member{"additionalProperties", false})
 	}
+	diff := m.typ(reflect.TypeFor[Diff]())
 	m.defs = append(m.defs, member{"Whole", whole})
 	return obj{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:tcpflow-states:schema:1"},
 		{"title", Schema},
-		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary), or the whole of -o json. " +
+		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary), the whole of -o json, or that of diff. " +
 			"Times are RFC 3339 UTC, durations seconds. An unknown value is left out. " +
 			"Later versions may add members; what there is keeps its meaning."},
-		{"oneOf", []any{meta, flow, summary, ref("Whole")}},
+		{"oneOf", []any{meta, flow, summary, ref("Whole"), diff}},
 		{"$defs", m.defs},
 	}
 }
@@ -94,6 +95,8 @@ func (m *schemaMaker) typ(t reflect.Type) obj {
 		return obj{{"type", "string"}}
 	case reflect.Bool:
 		return obj{{"type", "boolean"}}
+	case reflect.Float64:
+		return obj{{"type", "number"}}
 	case reflect.Int, reflect.Uint8, reflect.Uint16, reflect.Uint64:
 		return obj{{"type", "integer"}, {"minimum", 0}}
 	case reflect.Slice:
@@ -218,7 +221,7 @@ func TestSchemaIsTheTypes(t *testing.T) {
 
 // Every member is explained to who reads the schema.
 func TestSchemaExplainsEverything(t *testing.T) {
-	for _, typ := range []reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Meta](), reflect.TypeFor[Summary]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Meta](), reflect.TypeFor[Summary](), reflect.TypeFor[Diff]()} {
 		explained(t, typ)
 	}
 }
