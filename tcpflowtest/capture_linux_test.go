@@ -35,7 +35,7 @@ func serve(t *testing.T, leaks bool) *service {
 	}
 	t.Cleanup(func() {
 		l.Close()
-		for s.leak != nil && len(s.leak) > 0 {
+		for len(s.leak) > 0 {
 			(<-s.leak).Close()
 		}
 	})

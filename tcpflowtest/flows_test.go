@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ const (
 // recordingTB is a test that is told what a real one would be.
 type recordingTB struct {
 	testing.TB
-	mu      sync.Mutex
 	errors  []string
 	fatal   string
 	skipped string
