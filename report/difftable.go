@@ -86,29 +86,38 @@ func (d *Diff) Markdown(w io.Writer, all bool) error {
 		fmt.Fprintf(out, "%s\n\n", markdown(line))
 	}
 	for _, f := range d.Failed {
-		fmt.Fprintf(out, "- **failed** %s\n", markdown(f))
+		fmt.Fprintf(out, "- **failed**: %s\n", markdown(f))
 	}
 	for _, s := range d.sections(all) {
-		fmt.Fprintf(out, "\n### %s\n\n", markdown(s.title))
-		if len(s.rows) > 0 {
-			fmt.Fprintln(out, "| what | OLD | NEW | change |\n|---|---:|---:|---|")
-		}
-		for _, r := range s.rows {
-			fmt.Fprintf(out, "| %s | %s | %s | %s |\n", markdown(r.cells[0]), markdown(r.cells[1]), markdown(r.cells[2]), markdown(r.cells[3]))
-		}
-		for i, n := range s.notes {
-			if i == 0 {
-				fmt.Fprintln(out)
-			}
-			fmt.Fprintf(out, "- %s %s\n", n.mark, markdown(n.text))
-		}
+		s.markdown(out)
 	}
 	return out.Flush()
 }
 
-// markdown escapes what Markdown would take for its own (CommonMark 2.4).
+// markdown writes a section.
+func (s *diffSection) markdown(out io.Writer) {
+	fmt.Fprintf(out, "\n### %s\n", markdown(s.title))
+	if len(s.rows) > 0 {
+		fmt.Fprint(out, "\n| what | OLD | NEW | change |\n|---|---:|---:|---|\n")
+	}
+	for _, r := range s.rows {
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", r.cells[0], r.cells[1], r.cells[2], r.cells[3])
+	}
+	for i, n := range s.notes {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprintf(out, "- %s%s\n", marks[n.mark], markdown(n.text))
+	}
+}
+
+// marks are the words for those of a table, which Markdown takes for lists.
+var marks = map[string]string{"+": "new: ", "-": "gone: "}
+
+// markdown escapes what Markdown would take for its own (CommonMark 2.4), and what
+// a forge would take for the name of a user.
 func markdown(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "|", `\|`, "<", `\<`, "[", `\[`, "#", `\#`).Replace(s)
+	return strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "|", `\|`, "<", `\<`, "[", `\[`, "#", `\#`, "~", `\~`, "@", "@<!-- -->").Replace(s)
 }
 
 // head are the lines about the whole: the captures, then what differs.
@@ -126,9 +135,9 @@ func (d *Diff) head() []string {
 	case len(d.Listeners) == 0:
 		lines = append(lines, "No listener is in both captures.")
 	case differ == 0:
-		lines = append(lines, "Nothing differs at "+plural(len(d.Listeners), "listener")+" that both have.")
+		lines = append(lines, plural(len(d.Listeners), "listener")+" in both captures, nothing changed.")
 	default:
-		lines = append(lines, fmt.Sprintf("%s of %s that both have differ.", Thousands(differ), plural(len(d.Listeners), "listener")))
+		lines = append(lines, fmt.Sprintf("%s in both captures, %s changed.", plural(len(d.Listeners), "listener"), Thousands(differ)))
 	}
 	if byPort {
 		lines = append(lines, "Hosts have other addresses: such listeners are paired by port, as *:PORT.")
@@ -247,7 +256,7 @@ func (l *DiffListener) section(all bool) diffSection {
 		s.notes = append(s.notes, diffNote{" ", t.sentence()})
 	}
 	s.notes = append(s.notes, l.historyNotes()...)
-	s.notes = append(s.notes, l.Flows.notes()...)
+	s.notes = append(s.notes, l.Flows.notes(all)...)
 	return s
 }
 
@@ -319,8 +328,12 @@ func (t *DiffLatency) sentence() string {
 	}
 	num := func(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 	x := t.Test
-	return fmt.Sprintf("latency: shift of %s, 95 %% interval %s to %s; Mann-Whitney U = %s, z = %s, %s, p = %s, corrected %s",
-		signed(x.Shift), signed(x.ShiftLow), signed(x.ShiftHigh), strconv.FormatFloat(x.U, 'f', -1, 64), num(x.Z), n, num(x.P), num(x.PAdjusted))
+	relative := ""
+	if x.Relative != 0 {
+		relative = fmt.Sprintf(" (%+.0f %% of OLD's median)", 100*x.Relative)
+	}
+	return fmt.Sprintf("latency: shift of %s%s, 95 %% interval %s to %s; Mann-Whitney U = %s, z = %s, %s, p = %s, corrected %s",
+		signed(x.Shift), relative, signed(x.ShiftLow), signed(x.ShiftHigh), strconv.FormatFloat(x.U, 'f', -1, 64), num(x.Z), n, num(x.P), num(x.PAdjusted))
 }
 
 func signed(s Seconds) string {
@@ -352,9 +365,12 @@ func (h *History) String() string {
 }
 
 // notes list the flows that went another way.
-func (f *DiffFlows) notes() (notes []diffNote) {
-	if f == nil || f.Changed == 0 {
+func (f *DiffFlows) notes(all bool) (notes []diffNote) {
+	switch {
+	case f == nil, f.Changed == 0 && !all:
 		return nil
+	case f.Changed == 0:
+		return []diffNote{{" ", plural(f.Paired, "flow") + " with the same endpoints; none of them differs"}}
 	}
 	notes = []diffNote{{" ", fmt.Sprintf("%s with the same endpoints; of these %s differ:", plural(f.Paired, "flow"), Thousands(f.Changed))}}
 	for i := range f.List[:min(len(f.List), fewDiffs)] {

@@ -8,8 +8,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
@@ -358,6 +361,58 @@ func TestGenerated(t *testing.T) {
 	for range 3 {
 		if text(Diff(read(t, 1), read(t, 2))) != first {
 			t.Fatal("two runs differ")
+		}
+	}
+}
+
+// The JSON is what docs/schema.json says, whatever there is to be said.
+func TestJSONMatchesSchema(t *testing.T) {
+	text, err := os.Open("../../docs/schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	doc, err := jsonschema.UnmarshalJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := func(server string, change ...func(*analyzer.Flow)) *Capture {
+		m := newMaker()
+		m.flow(client(0), server, ms, change...)
+		m.c.AddAcross(&analyzer.Finding{Detector: leak})
+		return m.c
+	}
+	for why, d := range map[string]*report.Diff{
+		"nothing":   Diff(NewCapture(), NewCapture()),
+		"unpaired":  Diff(one("10.0.0.9:80"), one("10.0.0.9:81")),
+		"by port":   Diff(one("10.0.0.9:80"), one("10.0.0.8:80")),
+		"flows":     Diff(one("10.0.0.9:80"), one("10.0.0.9:80", leaked)),
+		"generated": Diff(read(t, 1), read(t, 2)),
+	} {
+		d.Options.StuckAfter = map[string]report.Seconds{} // the command's to say
+		var b bytes.Buffer
+		if err := d.JSON(&b); err != nil {
+			t.Fatal(err)
+		}
+		v, err := jsonschema.UnmarshalJSON(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); err != nil {
+			t.Errorf("%s: %v", why, err)
+		}
+		v.(map[string]any)["listeners"] = nil
+		if schema.Validate(v) == nil {
+			t.Errorf("%s: valid with listeners that are null", why)
 		}
 	}
 }
