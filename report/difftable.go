@@ -156,15 +156,20 @@ func (d *Diff) head() []string {
 // String is as in "before.pcap: 60 flows, 1 listener".
 func (c *DiffCapture) String() string {
 	var names []string
-	for _, f := range c.Files {
-		names = append(names, Clean(string(f.Name)))
+	lost := uint64(0)
+	for i := range c.Files {
+		names = append(names, Clean(string(c.Files[i].Name)))
+		lost += c.Files[i].Dropped
 	}
 	if len(names) > 3 {
 		names = []string{names[0], "…", names[len(names)-1]}
 	}
 	text := fmt.Sprintf("%s: %s, %s", strings.Join(names, " "), plural(c.Flows, "flow"), plural(c.Listeners, "listener"))
+	if lost > 0 {
+		text += fmt.Sprintf("; the capture lost %s frames, which can make differences", Thousands(lost))
+	}
 	if c.FlowsLeftOut > 0 {
-		text += fmt.Sprintf(" (and %s of further listeners, for which there was no room)", plural(c.FlowsLeftOut, "flow"))
+		text += fmt.Sprintf("; and %s of further listeners, for which there was no room", plural(c.FlowsLeftOut, "flow"))
 	}
 	return text
 }
@@ -324,7 +329,7 @@ func (t *DiffLatency) sentence() string {
 		return "latency: too few handshakes to tell, " + n
 	}
 	if sampled := max(t.Old.Sampled, t.New.Sampled); sampled < max(t.Old.N, t.New.N) {
-		n += fmt.Sprintf(" (%s of them at most)", Thousands(sampled))
+		n += fmt.Sprintf(" (%s drawn)", Thousands(sampled))
 	}
 	num := func(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 	x := t.Test
@@ -332,8 +337,8 @@ func (t *DiffLatency) sentence() string {
 	if x.Relative != 0 {
 		relative = fmt.Sprintf(" (%+.0f %% of OLD's median)", 100*x.Relative)
 	}
-	return fmt.Sprintf("latency: shift of %s%s, 95 %% interval %s to %s; Mann-Whitney U = %s, z = %s, %s, p = %s, corrected %s",
-		signed(x.Shift), relative, signed(x.ShiftLow), signed(x.ShiftHigh), strconv.FormatFloat(x.U, 'f', -1, 64), num(x.Z), n, num(x.P), num(x.PAdjusted))
+	return fmt.Sprintf("latency: shift of %s%s, 95 %% interval %s to %s; Mann-Whitney U = %s of %s, z = %s, %s, p = %s, corrected %s",
+		signed(x.Shift), relative, signed(x.ShiftLow), signed(x.ShiftHigh), strconv.FormatFloat(x.U, 'f', -1, 64), Thousands(t.Old.Sampled*t.New.Sampled), num(x.Z), n, num(x.P), num(x.PAdjusted))
 }
 
 func signed(s Seconds) string {

@@ -2,6 +2,8 @@ package tcpflowtest_test
 
 import (
 	"fmt"
+	"net"
+	"net/http"
 	"testing"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -38,6 +40,32 @@ func ExampleRead() {
 	//     cause: the application never closes the socket: a leaked descriptor, a blocked thread, a connection forgotten in a pool
 	//   warning stuck-fin-wait-2 of the client: client's FIN (frame 43) acknowledged in frame 67; it waits for a FIN of the server, which has sent nothing new for 97 ms
 	//     cause: the other end owes a FIN: see stuck-close-wait there; if this side's application has closed the socket, its kernel forgets it after tcp_fin_timeout, otherwise never
+}
+
+// A test of a service on loopback: whatever opens a connection to it closes it, and
+// so does the service.
+func ExampleCapture() {
+	test := func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{Handler: http.NotFoundHandler()}
+		go server.Serve(l)
+
+		c := tcpflowtest.Capture(t, tcpflowtest.Options{Port: uint16(l.Addr().(*net.TCPAddr).Port)})
+		response, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+		server.Close()
+
+		flows := c.Stop()
+		flows.Count(1).Established().EventuallyClosed().Without("stuck-close-wait")
+	}
+	_ = test // go test runs it where it is a function TestXxx
 }
 
 // What holds says nothing.

@@ -158,20 +158,24 @@ func (fs *Flows) Count(n int) *Flows {
 // Established asserts that the handshake of every flow was completed.
 func (fs *Flows) Established() *Flows {
 	fs.t.Helper()
-	return fs.Handshake(analyzer.HandshakeEstablished)
+	return fs.opened("Established", analyzer.HandshakeEstablished)
 }
 
 // Refused asserts that every flow was refused: a RST answered its SYN.
 func (fs *Flows) Refused() *Flows {
 	fs.t.Helper()
-	return fs.Handshake(analyzer.HandshakeRefused)
+	return fs.opened("Refused", analyzer.HandshakeRefused)
 }
 
 // Handshake asserts that the handshake of every flow had this result.
 func (fs *Flows) Handshake(result analyzer.HandshakeResult) *Flows {
 	fs.t.Helper()
-	return fs.some("Handshake("+result.String()+")", "another result",
-		func(f *analyzer.Flow) bool { return f.Handshake.Result == result })
+	return fs.opened("Handshake("+result.String()+")", result)
+}
+
+func (fs *Flows) opened(assertion string, result analyzer.HandshakeResult) *Flows {
+	fs.t.Helper()
+	return fs.some(assertion, "another result", func(f *analyzer.Flow) bool { return f.Handshake.Result == result })
 }
 
 // HandshakeUnder asserts that the handshake of every flow was completed and took

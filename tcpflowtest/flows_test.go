@@ -92,7 +92,8 @@ func TestAssertions(t *testing.T) {
 		{"a finding", leaking, func(f *Flows) { f.Without("connection-refused", "stuck-close-wait") }, "Without(stuck-close-wait) does not hold for 8 of 12"},
 		{"no such finding", closing, func(f *Flows) { f.With("stuck-close-wait").Without("connection-refused") }, "With(stuck-close-wait): none of 1 flow"},
 		{"not clean", leaking, func(f *Flows) { f.Clean() }, "Clean does not hold for 8 of 12"},
-		{"not refused", closing, func(f *Flows) { f.Refused() }, "Handshake(refused) does not hold for 1 of 1"},
+		{"not refused", closing, func(f *Flows) { f.Refused() }, "Refused does not hold for 1 of 1"},
+		{"not unanswered", closing, func(f *Flows) { f.Handshake(analyzer.HandshakeUnanswered) }, "Handshake(unanswered) does not hold"},
 		{"not reset", closing, func(f *Flows) { f.Closed(analyzer.CloseReset) }, "Closed(reset) does not"},
 		{"another state", closing, func(f *Flows) { f.State(Server, est) }, "State(server, ESTABLISHED) does not"},
 		{"another order", closing, func(f *Flows) { f.Through(Client, tw, est) }, "Through(client, TIME_WAIT ESTABLISHED) does not"},
@@ -100,7 +101,7 @@ func TestAssertions(t *testing.T) {
 		{"it was there", closing, func(f *Flows) { f.Never(Server, cw) }, "Never(server, CLOSE_WAIT) does not"},
 		{"the other side", closing, func(f *Flows) { f.ClosedFirstBy(Server) }, "ClosedFirstBy(server) does not"},
 		{"another count", closing, func(f *Flows) { f.Count(2) }, "Count: 1 flow of " + closing + ", want 2"},
-		{"nothing tested", closing, func(f *Flows) { f.Port(80).Established() }, "Handshake(established): no flow of " + closing + ", port 80: nothing to assert of"},
+		{"nothing tested", closing, func(f *Flows) { f.Port(80).Established() }, "Established: no flow of " + closing + ", port 80: nothing to assert of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := told(t, func(tb testing.TB) { c.chain(Read(tb, c.file)) })

@@ -139,9 +139,18 @@ func diff(o *diffOptions, args []string) error {
 	case !d.Complete:
 		return errors.Join(err1, err2)
 	case len(d.Failed) > 0:
-		return &findingsError{strings.Join(d.Failed, "; ")}
+		return &findingsError{few(d.Failed)}
 	}
 	return nil
+}
+
+// few joins the first of many sentences; -o json and markdown have all.
+func few(list []string) string {
+	const most = 10
+	if more := len(list) - most; more > 0 {
+		list = append(list[:most:most], fmt.Sprintf("and %s more", report.Thousands(more)))
+	}
+	return strings.Join(list, "; ")
 }
 
 // remark says where a rule could not be judged, so that nobody takes silence for
