@@ -62,7 +62,7 @@ func (s *diffSection) table(out io.Writer, p *painter, width int) error {
 		for _, r := range s.rows {
 			g.rows = append(g.rows, slices.Clone(r.cells[:]))
 		}
-		g.squeeze(0, width, len("finding stuck-close-wait@server"))
+		g.squeeze(0, width, len("finding stuck-close-wait"))
 		g.color("CHANGE", func(row int, line string) string {
 			if !s.rows[row].bad {
 				return line

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ type Recorder struct {
 	src   live.Source
 	watch *watch
 	last  atomic.Int64 // when a packet came last, ns since 1970-01-01 UTC
+	until atomic.Int64 // when it was stopped
 	done  chan struct{}
 	err   error // of the reading; once done is closed
 
@@ -63,6 +65,10 @@ func Capture(t testing.TB, o Options) *Recorder {
 func (r *Recorder) run() {
 	defer close(r.done)
 	r.err = r.watch.read(r.src, func() { r.last.Store(time.Now().UnixNano()) })
+	if r.err == nil {
+		r.watch.tracker.Advance(r.until.Load()) // nothing came since the last packet
+		r.watch.tracker.Close()
+	}
 }
 
 // Stop ends the capture once nothing has come for Options.Quiet, waits until the
@@ -104,10 +110,15 @@ func (r *Recorder) settle() {
 
 // end stops the source, has it read to its end, and makes the result.
 func (r *Recorder) end() {
+	r.until.Store(time.Now().UnixNano())
 	r.src.Stop()
 	<-r.done
 	r.src.Close()
-	r.result = r.watch.flows(r.t, r.o.Interface)
+	from := r.o.Interface
+	if r.o.Port != 0 {
+		from += ", port " + strconv.Itoa(int(r.o.Port))
+	}
+	r.result = r.watch.flows(r.t, from)
 }
 
 // keep makes the file of Options.Keep.

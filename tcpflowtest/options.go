@@ -82,6 +82,7 @@ func (o Options) Read(t testing.TB, file string) *Flows {
 	if err := w.read(src, func() {}); err != nil {
 		t.Fatalf("tcpflowtest: %v", err)
 	}
+	w.tracker.Close()
 	return w.flows(t, file)
 }
 
@@ -129,7 +130,6 @@ func (w *watch) read(src capture.Source, came func()) error {
 		err := src.Next(&p)
 		switch {
 		case errors.Is(err, io.EOF):
-			w.tracker.Close()
 			return nil
 		case err != nil:
 			return err
