@@ -241,7 +241,7 @@ func judgeCounts(d *report.Diff) {
 	}
 	holm(p)
 	for i, t := range all {
-		t.c.P = round3(p[i])
+		t.c.P = roundP(p[i])
 		if p[i] >= Level {
 			continue
 		}
@@ -295,7 +295,7 @@ func judgeLatencies(d *report.Diff) {
 	}
 	holm(p)
 	for i, l := range all {
-		l.Test.P, l.Test.PAdjusted = round3(l.Test.P), round3(p[i])
+		l.Test.P, l.Test.PAdjusted = roundP(l.Test.P), roundP(p[i])
 		switch {
 		case p[i] >= Level:
 		case l.Test.Z > 0:

@@ -100,6 +100,7 @@ func TestCounts(t *testing.T) {
 		{100, 5, 100, 7, "same"},
 		{100, 10, 1000, 100, "same"}, // ten times as many of ten times as many
 		{100, 50, 1000, 100, "fewer"},
+		{50_000, 1, 50_000, 49_999, "more"}, // p is too small for a float64, but there is one
 	} {
 		d := Diff(capture(c.old, c.oldLeaks), capture(c.new, c.newLeaks))
 		l := &d.Listeners[0]

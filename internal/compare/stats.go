@@ -151,6 +151,9 @@ func quantile(sorted []int64, q float64) int64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
+// roundP is round3 of a p, which is never nothing: 1e-300 stands for all below.
+func roundP(p float64) float64 { return round3(max(p, 1e-300)) }
+
 // round3 leaves three digits, so that what machines compute differently, the
 // last bits of erfc(3), is not in the output.
 func round3(v float64) float64 {
