@@ -55,9 +55,9 @@ type schemaMaker struct {
 	done   map[reflect.Type]bool
 }
 
-// otherTypes are the objects that live and interfaces write besides.
+// otherTypes are the objects that live, interfaces and diff write besides.
 var otherTypes = []reflect.Type{reflect.TypeFor[FindingEvent](), reflect.TypeFor[TransitionEvent](), reflect.TypeFor[CensusEvent](),
-	reflect.TypeFor[Interfaces]()}
+	reflect.TypeFor[Interfaces](), reflect.TypeFor[Diff]()}
 
 func makeSchema(closed bool) obj {
 	m := &schemaMaker{closed: closed, done: map[reflect.Type]bool{}}
@@ -77,7 +77,7 @@ func makeSchema(closed bool) obj {
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:tcpflow-states:schema:1"},
 		{"title", Schema},
-		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary; of live also finding, transition and census), the object of interfaces, or the whole of -o json. " +
+		{"description", "Output of tcpflow-states: a line of -o ndjson (meta, flow or summary; of live also finding, transition and census), the object of interfaces or of diff, or the whole of -o json. " +
 			"Times are RFC 3339 UTC, durations seconds. An unknown value is left out. " +
 			"Later versions may add members; what there is keeps its meaning."},
 		{"oneOf", append(one, ref("Whole"))},
@@ -102,6 +102,8 @@ func (m *schemaMaker) typ(t reflect.Type) obj {
 		return obj{{"type", "string"}}
 	case reflect.Bool:
 		return obj{{"type", "boolean"}}
+	case reflect.Float64:
+		return obj{{"type", "number"}}
 	case reflect.Int, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return obj{{"type", "integer"}, {"minimum", 0}}
 	case reflect.Slice:

@@ -380,24 +380,30 @@ func (a *analysis) meta() *report.Meta {
 	o := a.o
 	m := &report.Meta{
 		Type: "meta", Schema: report.Schema, Tool: "tcpflow-states", Version: version(),
-		Files: []report.Text{},
-		Options: report.MetaOptions{
-			OS: o.profile.Name, StuckAfter: map[string]report.Seconds{}, MaxFlows: o.maxFlows,
-			Filter: report.Text(o.filter), BPFProgram: report.Text(o.program), Flow: o.flows, Host: o.text["host"], Port: o.text["port"], State: o.text["state"], Finding: o.text["finding"],
-		},
-	}
-	if len(o.text["min-severity"]) > 0 {
-		m.Options.MinSeverity = o.minSeverity.String()
+		Files:   []report.Text{},
+		Options: metaOptions(&o.trackOptions, &o.readOptions, &o.filterOptions),
 	}
 	for _, name := range a.in.titles() {
 		m.Files = append(m.Files, report.Text(name))
 	}
 	m.Options.Separate = o.separate && len(a.in.names) > 1
-	for s, d := range o.limits() {
+	return m
+}
+
+// metaOptions are the settings that decide what a result says.
+func metaOptions(t *trackOptions, r *readOptions, f *filterOptions) report.MetaOptions {
+	m := report.MetaOptions{
+		OS: t.profile.Name, StuckAfter: map[string]report.Seconds{}, MaxFlows: t.maxFlows,
+		Filter: report.Text(r.filter), BPFProgram: report.Text(r.program), Flow: f.flows, Host: f.text["host"], Port: f.text["port"], State: f.text["state"], Finding: f.text["finding"],
+	}
+	if len(f.text["min-severity"]) > 0 {
+		m.MinSeverity = f.minSeverity.String()
+	}
+	for s, d := range t.limits() {
 		switch analyzer.State(s) {
 		case analyzer.Unknown, analyzer.Closed, analyzer.Listen: // nothing to wait for
 		default:
-			m.Options.StuckAfter[analyzer.State(s).String()] = report.Seconds(d)
+			m.StuckAfter[analyzer.State(s).String()] = report.Seconds(d)
 		}
 	}
 	return m

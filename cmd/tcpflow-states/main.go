@@ -94,7 +94,7 @@ and names what is stuck: who owes the next packet, and why it may not come.`,
 	root.Version = version()
 	root.Flags().Bool("version", false, "print the version") // without cobra's -v, which is --verbose here
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newAnalyze(), newShow(), newNetstat(), newExtract(), newExplain(), newLive(), newInterfaces(), newVersion())
+	root.AddCommand(newAnalyze(), newShow(), newNetstat(), newDiff(), newExtract(), newExplain(), newLive(), newInterfaces(), newVersion())
 	cobra.AddTemplateFunc("wrapped", func(fs *pflag.FlagSet) string { return fs.FlagUsagesWrapped(newPager(os.Stdout).width) })
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".LocalFlags.FlagUsages", "wrapped .LocalFlags"))
 	root.SetHelpTemplate(root.HelpTemplate() + environmentHelp)

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -133,26 +134,24 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	0.012 10.0.0.1:1000 > 10.0.0.2:80 S. 100 ack 1 len=0
 //
-// CUT leaves out so many bytes at its end.
+// CUT leaves out so many bytes at its end. Lines behind `times N APART` are played N
+// times, so many seconds apart, from the next client port each time; a capture with
+// such lines is in the order of time.
 func makePcap(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: pcap OUT IN [CUT]")
 	}
+	packets, err := parseSegments(ts.ReadFile(args[1]))
+	ts.Check(err)
 	le := binary.LittleEndian
 	out := []byte("\xd4\xc3\xb2\xa1\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x65\x00\x00\x00") // LINKTYPE_RAW
-	in := bufio.NewScanner(strings.NewReader(ts.ReadFile(args[1])))
-	for in.Scan() {
-		if strings.TrimSpace(in.Text()) == "" || strings.HasPrefix(in.Text(), "#") {
-			continue
-		}
-		at, packet, err := parseSegment(in.Text())
-		ts.Check(err)
-		us := uint64(at*1e6 + 0.5)
+	for _, p := range packets {
+		us := uint64(p.at*1e6 + 0.5)
 		out = le.AppendUint32(out, uint32(1_800_000_000+us/1e6))
 		out = le.AppendUint32(out, uint32(us%1e6))
-		out = le.AppendUint32(out, uint32(len(packet)))
-		out = le.AppendUint32(out, uint32(len(packet)))
-		out = append(out, packet...)
+		out = le.AppendUint32(out, uint32(len(p.data)))
+		out = le.AppendUint32(out, uint32(len(p.data)))
+		out = append(out, p.data...)
 	}
 	if len(args) > 2 {
 		cut, err := strconv.Atoi(args[2])
@@ -189,6 +188,49 @@ func makeDrops(ts *testscript.TestScript, neg bool, args []string) {
 	body := append(make([]byte, 12), 7, 0, 8, 0) // isb_osdrop, 4.6
 	block(5, le.AppendUint32(le.AppendUint64(body, dropped), 0))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out, 0o666))
+}
+
+// timed is a packet and when it was captured, s.
+type timed struct {
+	at   float64
+	data []byte
+}
+
+// parseSegments makes packets of lines.
+func parseSegments(text string) (packets []timed, err error) {
+	times, apart, sorted := 1, 0.0, true
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if n, _ := fmt.Sscanf(line, "times %d %f", &times, &apart); n == 2 {
+			sorted = false
+			continue
+		}
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		for k := range times {
+			at, packet, err := parseSegment(line)
+			if err != nil {
+				return nil, err
+			}
+			shiftPort(packet, k)
+			packets = append(packets, timed{at + float64(k)*apart, packet})
+		}
+	}
+	if !sorted {
+		slices.SortStableFunc(packets, func(a, b timed) int { return cmp.Compare(a.at, b.at) })
+	}
+	return packets, nil
+}
+
+// shiftPort adds to the client's port, the higher one, of a packet of parseSegment.
+func shiftPort(packet []byte, by int) {
+	be := binary.BigEndian
+	from, to := packet[20:], packet[22:]
+	if be.Uint16(from) < be.Uint16(to) {
+		from = to
+	}
+	be.PutUint16(from, be.Uint16(from)+uint16(by))
 }
 
 // parseSegment makes an IPv4 packet of a line.
