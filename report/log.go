@@ -30,13 +30,13 @@ func (l *Log) Finding(now int64, f *analyzer.Flow, n *analyzer.Finding, owner *O
 		on, off = severityColor(n.Severity), "\x1b[0m"
 	}
 	_, err := fmt.Fprintf(l.w, "%s %s%-7s%s %s  %s: %s\n", timeOfDay(now), on, n.Severity, off, n.Detector.Name,
-		subject(f, n, owner), Clean(n.Evidence)+remarks(n.Count, n.Pending, n.Doubt))
+		whom(f, n, owner), Clean(n.Evidence)+remarks(n.Count, n.Pending, n.Doubt))
 	return err
 }
 
-// subject says whom a finding is about. A socket that waits for its own
+// whom says who a finding is about. A socket that waits for its own
 // application to close it reads as what the application does.
-func subject(f *analyzer.Flow, n *analyzer.Finding, owner *Owner) string {
+func whom(f *analyzer.Flow, n *analyzer.Finding, owner *Owner) string {
 	who := sideName(f, n.Side)
 	switch {
 	case owner == nil && who == "":
