@@ -327,3 +327,26 @@ func (f *File) Line(key string) int {
 	}
 	return 0
 }
+
+// indexed is a place in a list within a key.
+var indexed = regexp.MustCompile(`\[\d+\]`)
+
+// Describe returns the kind of a failing key, which has no places and names in it
+// (flows.history.server, capture.findings.required), and the key's sentence.
+func Describe(key string) (kind, doc string) {
+	t := reflect.TypeFor[File]()
+	for _, name := range strings.Split(indexed.ReplaceAllString(key, ""), ".") {
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && t != reflect.TypeFor[Counts]() {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			break // a name of a Counts
+		}
+		f, ok := fieldOf(t, name)
+		if !ok {
+			break
+		}
+		kind, doc, t = dotted(kind, name), f.Tag.Get("doc"), f.Type
+	}
+	return kind, doc
+}
