@@ -145,12 +145,25 @@ func markdownCase(out *bufio.Writer, c *CheckCase) {
 	if c.Reason != "" {
 		fmt.Fprintf(out, "\n%s\n", escaped(c.Reason))
 	}
-	fenced(out, "diff", c.plainBody())
+	fenced(out, "diff", marksFirst(c.plainBody()))
 	for _, l := range c.Ladders {
 		fmt.Fprintf(out, "\n<details><summary>flow %d, segment by segment</summary>\n", l.Flow)
 		fenced(out, "", l.Text)
 		fmt.Fprintln(out, "\n</details>")
 	}
+}
+
+// marksFirst puts the marks of lines that differ where a diff has them.
+func marksFirst(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		rest := strings.TrimLeft(line, " ")
+		if strings.HasPrefix(rest, "- ") || strings.HasPrefix(rest, "+ ") {
+			line = rest[:1] + line[:len(line)-len(rest)] + rest[2:]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // fenced is a block of text; the fence is longer than any within.

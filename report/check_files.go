@@ -40,12 +40,15 @@ type (
 		Failure   *junitTrouble `xml:"failure"`
 		Error     *junitTrouble `xml:"error"`
 		Skipped   *junitTrouble `xml:"skipped"`
-		SystemOut string        `xml:"system-out,omitempty"`
+		SystemOut *junitText    `xml:"system-out"`
+	}
+	junitText struct {
+		Text string `xml:",cdata"`
 	}
 	junitTrouble struct {
 		Message string `xml:"message,attr"`
 		Type    string `xml:"type,attr,omitempty"`
-		Text    string `xml:",chardata"`
+		Text    string `xml:",cdata"`
 	}
 )
 
@@ -86,7 +89,9 @@ func (s *junitSuite) add(c *CheckCase, dir string) {
 		for _, l := range c.Ladders {
 			ladders = append(ladders, l.Text)
 		}
-		e.SystemOut = strings.Join(ladders, "\n")
+		if ladders != nil {
+			e.SystemOut = &junitText{strings.Join(ladders, "\n")}
+		}
 	case CheckError:
 		s.Errors++
 		first, _, _ := strings.Cut(c.Error, "\n")

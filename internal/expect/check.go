@@ -169,7 +169,7 @@ type findingTally struct {
 func tallyOf(f *Flow) (list []findingTally) {
 	for i := range f.Findings {
 		n := &f.Findings[i]
-		list = tally(list, n.Name, n.Severity, f.Number, n.Evidence)
+		list = tally(list, n.Name, n.Severity, f.Number, n.said())
 	}
 	return list
 }
@@ -221,16 +221,16 @@ func (c *checker) finding(key string, e *Findings, t *findingTally) {
 	var f *Failure
 	switch {
 	case e.Forbidden != nil && e.Forbidden.Has(t.name):
-		f = c.fail(key+".forbidden", "no "+t.name, times, seen{kind: kindPermit, name: t.name})
+		f = c.fail(key+".forbidden."+t.name, "no "+t.name, times, seen{kind: kindPermit, name: t.name})
 	case severity >= 0:
 		name := e.Forbidden[severity]
-		f = c.fail(key+".forbidden", "no finding of severity "+name+" or above"+besides(e), times, seen{kind: kindPermit, name: name})
+		f = c.fail(key+".forbidden."+t.name, "no finding of severity "+name+" or above"+besides(e), times, seen{kind: kindPermit, name: name})
 	case e.Allowed == nil, required, allowed && bound.Has(t.n):
 		return
 	case allowed:
 		f = c.fail(key+".allowed."+t.name, bound.String(), fmt.Sprint(t.n), seen{kind: kindNumber, n: int64(t.n)})
 	default:
-		f = c.fail(key+".allowed", "no finding"+besides(e), times, seen{kind: kindAllow, name: t.name})
+		f = c.fail(key+".allowed."+t.name, "no finding"+besides(e), times, seen{kind: kindAllow, name: t.name})
 	}
 	f.Note = c.note(t)
 }

@@ -94,7 +94,7 @@ func syntaxError(name string, text []byte, err error) error {
 	if rest, ok := strings.CutPrefix(message, "line "); ok {
 		line, message, _ = strings.Cut(rest, ": ")
 	}
-	hint := ": see docs/expect.md for examples"
+	hint := ": values that begin with one of : > [ { * & ! % @ need quotes"
 	for i, l := range strings.Split(string(text), "\n") {
 		if needsQuotes.MatchString(l) {
 			line = strconv.Itoa(i + 1)
@@ -332,8 +332,10 @@ func (f *File) Line(key string) int {
 var indexed = regexp.MustCompile(`\[\d+\]`)
 
 // Describe returns the kind of a failing key, which has no places and names in it
-// (flows.history.server, capture.findings.required), and the key's sentence.
+// (flows.history.server, capture.findings.required), and the key's sentence, behind
+// that of what it is in.
 func Describe(key string) (kind, doc string) {
+	above := ""
 	t := reflect.TypeFor[File]()
 	for _, name := range strings.Split(indexed.ReplaceAllString(key, ""), ".") {
 		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && t != reflect.TypeFor[Counts]() {
@@ -346,7 +348,10 @@ func Describe(key string) (kind, doc string) {
 		if !ok {
 			break
 		}
+		if parent, _, _ := strings.Cut(doc, ";"); t != reflect.TypeFor[File]() && t != reflect.TypeFor[Capture]() && t != reflect.TypeFor[FlowExpect]() {
+			above = parent + ": "
+		}
 		kind, doc, t = dotted(kind, name), f.Tag.Get("doc"), f.Type
 	}
-	return kind, doc
+	return kind, above + doc
 }

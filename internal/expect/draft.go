@@ -92,11 +92,11 @@ func findings(b *bytes.Buffer, indent string, found []findingTally) {
 	fmt.Fprintf(b, "%s  allowed: []\n", indent)
 }
 
-// draftItem is an item of flows: one flow, or all of a listener that behave alike.
+// draftItem is an item of flows: those of a listener that behave alike.
 type draftItem struct {
-	flow  *Flow
-	text  string // what is expected
-	alike int    // how many flows; 0: they differ
+	flows []*Flow
+	text  string // what is expected of each
+	alone bool   // the listener has no others
 }
 
 // items writes what the flows do.
@@ -106,45 +106,64 @@ func (d *Draft) items(b *bytes.Buffer) {
 		return
 	}
 	slices.SortFunc(d.flows, func(x, y Flow) int { return x.Number - y.Number })
-	groups := map[string]*draftItem{}
 	pairs := map[string]int{}
+	var items []*draftItem
 	for i := range d.flows {
 		f := &d.flows[i]
 		pairs[pairOf(f)]++
-		text := behaviour(f)
-		g := groups[f.Server.String()]
+		items = addItem(items, f, behaviour(f))
+	}
+	for i, item := range items[:min(len(items), draftItems)] {
+		fmt.Fprint(b, map[bool]string{true: "\nflows:", false: ""}[i == 0], "\n  - match:\n", item.match(pairs), item.text)
+	}
+	if left := items[min(len(items), draftItems):]; len(left) > 0 {
+		fmt.Fprint(b, "\n# The other flows are only counted, under capture.\n")
+	}
+}
+
+// addItem puts a flow to those that behave like it.
+func addItem(items []*draftItem, f *Flow, text string) []*draftItem {
+	alone := true
+	for _, item := range items {
 		switch {
-		case g == nil:
-			groups[f.Server.String()] = &draftItem{f, text, 1}
-		case g.alike > 0 && g.text == text:
-			g.alike++
+		case item.flows[0].Server != f.Server:
+		case item.text == text:
+			item.flows = append(item.flows, f)
+			return items
 		default:
-			g.alike = 0
+			item.alone, alone = false, false
 		}
 	}
-	left := 0
-	var items []string
-	for i := range d.flows {
-		f := &d.flows[i]
-		g := groups[f.Server.String()]
-		switch {
-		case g.alike > 0 && g.flow != f: // written with the first
-		case len(items) == draftItems:
-			left++
-		case g.alike > 0:
-			items = append(items, fmt.Sprintf("      server: %s\n      count: %d\n%s", quoted(f.Server.String()), g.alike, g.text))
-		case pairs[pairOf(f)] > 1:
-			items = append(items, fmt.Sprintf("      flow: %d\n%s", f.Number, behaviour(f)))
-		default:
-			items = append(items, fmt.Sprintf("      client: %s\n      server: %s\n%s", quoted(f.Client.String()), quoted(f.Server.String()), behaviour(f)))
-		}
+	return append(items, &draftItem{[]*Flow{f}, text, alone})
+}
+
+// match chooses the flows of an item: by the listener, where it has no others, by
+// the clients, or by number where the addresses and ports do not tell them apart.
+func (i *draftItem) match(pairs map[string]int) string {
+	var numbers, clients []string
+	shared := false
+	for _, f := range i.flows {
+		numbers = append(numbers, strconv.Itoa(f.Number))
+		clients = append(clients, quoted(f.Client.String()))
+		shared = shared || pairs[pairOf(f)] > 1
 	}
-	if items != nil {
-		fmt.Fprintf(b, "\nflows:\n  - match:\n%s", strings.Join(items, "\n  - match:\n"))
+	text := ""
+	switch {
+	case i.alone:
+	case shared:
+		text = "      flow: " + listed(numbers)
+	default:
+		text = "      client: " + listed(clients)
 	}
-	if left > 0 {
-		fmt.Fprintf(b, "\n# Of %s more only the capture's counts are expected.\n", count(uint64(left), "flow"))
+	return text + fmt.Sprintf("      server: %s\n      count: %d\n", quoted(i.flows[0].Server.String()), len(i.flows))
+}
+
+// listed is a value or several, with the end of the line.
+func listed(list []string) string {
+	if len(list) == 1 {
+		return list[0] + "\n"
 	}
+	return "[" + strings.Join(list, ", ") + "]\n"
 }
 
 func pairOf(f *Flow) string { return f.Client.String() + ">" + f.Server.String() }

@@ -42,7 +42,15 @@ type Finding struct {
 	Severity analyzer.Severity
 	Side     string // client or server; empty when it is about the flow
 	Evidence string
-	Pending  bool
+	Pending  bool // the capture ended before the threshold passed
+}
+
+// said is the evidence, and what it lacks.
+func (n *Finding) said() string {
+	if n.Pending {
+		return n.Evidence + " (pending: the capture ended first)"
+	}
+	return n.Evidence
 }
 
 // sides names the indices of two.

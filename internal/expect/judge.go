@@ -80,7 +80,7 @@ func (j *Judge) Take(f *Flow) {
 	}
 	for i := range f.Findings {
 		n := &f.Findings[i]
-		j.found = tally(j.found, n.Name, n.Severity, f.Number, n.Evidence)
+		j.found = tally(j.found, n.Name, n.Severity, f.Number, n.said())
 	}
 	if len(j.first) < namedFlows || f.Number < j.first[namedFlows-1].number {
 		j.first = keep(j.first, address{f.Number, f.Client.String() + " > " + f.Server.String()}, namedFlows,

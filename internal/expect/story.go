@@ -120,29 +120,28 @@ func (s *Story) sentence(f *Flow, side int) string {
 	} else {
 		text += " goes as expected as far as " + s.Lines[at-1].Text + s.Lines[at-1].where()
 	}
-	var missing, other string
-	for _, l := range s.Lines[at:] {
-		if l.Mark == '-' && missing == "" {
-			missing = l.Text
-		}
-		if l.Mark == '+' && other == "" {
-			other = l.Text + l.where()
-			if l.Move.Trigger != analyzer.NoEvent {
-				other += ": " + l.Move.Trigger.String()
-			}
-		}
-	}
+	next := s.Lines[at:]
+	missing := slices.IndexFunc(next, func(l StoryLine) bool { return l.Mark != '+' })
+	other := slices.IndexFunc(next, func(l StoryLine) bool { return l.Mark != '-' })
 	switch {
-	case missing == "":
-		return text + "; it should have stayed there, and goes on to " + other + "."
-	case other != "":
-		return text + "; not " + missing + " follows, but " + other + "."
+	case missing < 0:
+		return text + "; it should have stayed there, and goes on to " + next[other].event() + "."
+	case other >= 0:
+		return text + "; not " + next[missing].Text + " follows, but " + next[other].event() + "."
 	}
-	text += "; " + missing + " does not follow"
+	text += "; " + next[missing].Text + " does not follow"
 	if in := f.InState[side]; in >= 0 {
-		text += fmt.Sprintf(": it has been in %s for %s when the flow is last looked at", f.State[side], brief(in))
+		text += fmt.Sprintf(": it has been in %s for %s at the end", f.State[side], brief(in))
 	}
 	return text + "."
+}
+
+// event is a state with what brought it about.
+func (l *StoryLine) event() string {
+	if l.Move.Trigger == analyzer.NoEvent {
+		return l.Text
+	}
+	return l.Text + l.where() + ": " + l.Move.Trigger.String()
 }
 
 // where names the frame of a state.
@@ -153,13 +152,11 @@ func (l *StoryLine) where() string {
 	return " (frame " + analyzer.FrameText(l.Move.Frame) + ")"
 }
 
-// brief rounds a duration to what a person reads.
+// brief rounds a duration to the three digits that a person reads.
 func brief(ns int64) string {
-	d := time.Duration(ns)
-	for unit := time.Second; unit >= time.Microsecond; unit /= 1000 {
-		if d >= unit {
-			return d.Round(unit / 100).String()
-		}
+	unit := time.Duration(1)
+	for time.Duration(ns)/unit >= 1000 {
+		unit *= 10
 	}
-	return d.String()
+	return time.Duration(ns).Round(unit).String()
 }

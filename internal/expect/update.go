@@ -90,7 +90,12 @@ type edit struct {
 }
 
 func (e *edit) apply() {
-	switch first := e.failures[0].seen; first.kind {
+	first := e.failures[0].seen
+	if first.kind == kindAllow || first.kind == kindPermit { // the key has the finding's name
+		e.key = e.key[:strings.LastIndexByte(e.key, '.')]
+		e.node = e.f.source.nodes[e.key]
+	}
+	switch first.kind {
 	case kindNumber:
 		e.number()
 	case kindBound:
@@ -100,13 +105,9 @@ func (e *edit) apply() {
 	case kindBasis:
 		e.basis()
 	case kindAllow:
-		for _, n := range e.failures {
-			e.allow(n.seen.name)
-		}
+		e.allow(first.name)
 	case kindPermit:
-		for _, n := range e.failures {
-			e.permit(n.seen.name)
-		}
+		e.permit(first.name)
 	case kindUnknown:
 		e.remove()
 	}
