@@ -197,6 +197,10 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, key string) {
 }
 
 func (d *decoder) object(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind == yaml.AliasNode {
+		d.fail(n, key, errAlias)
+		return
+	}
 	if n.Kind != yaml.MappingNode {
 		d.fail(n, key, fmt.Errorf("give keys with their values: %s", strings.Join(keysOf(v.Type()), ", ")))
 		return

@@ -19,13 +19,13 @@ import (
 // value that cannot be had from the capture is taken out. The failures must be all
 // that there are: of a Judge without a limit.
 func (j *Judge) Update(failures []Failure) (text []byte, keys []string, err error) {
-	text, keys, err = j.update(markBlanks(j.file.source.text), failures)
+	text, keys, err = j.update(j.file.markBlanks(), failures)
 	if clear := clearBlanks(text); err == nil && !bytes.Contains(clear, []byte(blank)) {
 		if f, e := Parse(j.file.source.name, clear); e == nil && f.Reason == j.file.Reason {
 			return clear, keys, nil
 		}
 	}
-	// A blank line was within a value: then they are not kept.
+	// One was within a value after all: then none is kept.
 	return j.update(j.file.source.text, failures)
 }
 
@@ -33,14 +33,43 @@ func (j *Judge) Update(failures []Failure) (text []byte, keys []string, err erro
 // comments.
 const blank = "#~blank~"
 
-var (
-	blankLine  = regexp.MustCompile(`(?m)^[ \t]*$`)
-	markedLine = regexp.MustCompile(`(?m)^[ \t]*` + blank + `[ \t]*$`)
-)
+var markedLine = regexp.MustCompile(`(?m)^[ \t]*` + blank + `[ \t]*$`)
 
-func markBlanks(text []byte) []byte {
-	body := bytes.TrimRight(text, "\n")
-	return append(blankLine.ReplaceAll(body, []byte(blank)), '\n')
+// markBlanks puts marks on the blank lines that are not within a value.
+func (f *File) markBlanks() []byte {
+	values := map[int]bool{} // by the lines on which they begin, from 0
+	for _, n := range f.source.nodes {
+		if n.Kind == yaml.ScalarNode {
+			values[n.Line-1] = true
+		}
+	}
+	lines := strings.Split(strings.TrimRight(string(f.source.text), "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		switch {
+		case strings.TrimSpace(lines[i]) == "":
+			lines[i] = blank
+		case values[i]:
+			i = lastOf(lines, i)
+		}
+	}
+	return []byte(strings.Join(lines, "\n") + "\n")
+}
+
+// lastOf returns the last line of the value that begins on line i: those that are
+// indented more.
+func lastOf(lines []string, i int) int {
+	indent := func(s string) int { return len(s) - len(strings.TrimLeft(s, " ")) }
+	last := i
+	for at := i + 1; at < len(lines); at++ {
+		switch {
+		case strings.TrimSpace(lines[at]) == "":
+		case indent(lines[at]) <= indent(lines[i]):
+			return last
+		default:
+			last = at
+		}
+	}
+	return last
 }
 
 func clearBlanks(text []byte) []byte { return markedLine.ReplaceAll(text, nil) }
@@ -74,7 +103,7 @@ func (j *Judge) update(text []byte, failures []Failure) ([]byte, []string, error
 // allFail reports whether a key fails for all flows that it is about.
 func (j *Judge) allFail(key string, failing int) bool {
 	var i int
-	if _, err := fmt.Sscanf(key, "flows[%d]", &i); err != nil || j.file.Flows[i].Match.Index.Given {
+	if _, err := fmt.Sscanf(key, "flows[%d]", &i); err != nil || j.file.Flows[i].Match.Index.Given || strings.HasSuffix(key, ".match.count") {
 		return true
 	}
 	return uint64(failing) >= j.watches[i].matched
