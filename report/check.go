@@ -172,7 +172,11 @@ func (g *failureGroup) also() string {
 	if len(g.others) > most {
 		list = append(list, "…")
 	}
-	return "so do " + plural(len(g.others), "more flow") + ": " + strings.Join(list, ", ")
+	verb := "so do "
+	if len(g.others) == 1 {
+		verb = "so does "
+	}
+	return verb + plural(len(g.others), "more flow") + ": " + strings.Join(list, ", ")
 }
 
 // checkWriter writes cases for people, coloured or not.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -54,18 +53,13 @@ func (d *checkWriter) testCase(c *CheckCase) {
 	fmt.Fprintln(d.w)
 }
 
-// ladders draws the flows that fail, and says how to see the others.
+// ladders draws the flows that fail, and says how to see the others. The drawings
+// take the whole width.
 func (d *checkWriter) ladders(c *CheckCase) {
 	for _, l := range c.Ladders {
-		fmt.Fprintln(d.w)
-		for line := range strings.Lines(l.Text) {
-			if line != "\n" {
-				line = "      " + line
-			}
-			io.WriteString(d.w, line)
-		}
+		fmt.Fprint(d.w, "\n", l.Text)
 	}
 	if len(c.Ladders) > 0 {
-		fmt.Fprintf(d.w, "\n      draw another: %s\n", Clean(c.Show)+"N")
+		Wrap(d.w, "\ndraw another: ", Clean(c.Show)+"N", 0)
 	}
 }

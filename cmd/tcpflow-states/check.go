@@ -109,8 +109,7 @@ func check(o *checkOptions, args []string) error {
 	}
 	o.ladder = report.Options{}
 	if o.format == report.CheckFormats[0] {
-		const indent = 6
-		o.ladder = report.Options{Width: max(columns(out)-indent, 0), Color: o.color(out)}
+		o.ladder = report.Options{Width: columns(out), Color: o.color(out)}
 	}
 	run := &report.CheckRun{Version: version(), Cases: o.all(pairs)}
 	err = o.format.Write(out, run, report.Options{Width: columns(out), Color: o.color(out)})
