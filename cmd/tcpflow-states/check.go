@@ -251,7 +251,7 @@ func (t *trial) judge(limit int) (*expect.Judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.c.Reason = strings.TrimSpace(string(t.file.Reason))
+	t.c.Reason = strings.Join(strings.Fields(string(t.file.Reason)), " ")
 	j := expect.NewJudge(t.file, limit)
 	rollup := analyzer.NewRollup(nil)
 	cfg := t.file.Config()
