@@ -23,12 +23,15 @@ import (
 // The exit codes, as docs/output.md promises them.
 const (
 	exitDone     = 0
-	exitFindings = 1 // done, with findings that --fail-on names
+	exitFindings = 1 // done, with findings that --fail-on names, or not as check expects
 	exitTrouble  = 2 // not done, or not wholly
 )
 
 // errReported ends a command whose errors were already written.
 var errReported = errors.New("not wholly done")
+
+// errDiffers ends a command whose result says what is not as it should be.
+var errDiffers = errors.New("not as expected")
 
 // findingsError ends a command that found what --fail-on names.
 type findingsError struct{ what string }
@@ -55,6 +58,8 @@ func run() int {
 		if quiet, _ := cmd.Flags().GetBool("quiet"); !quiet {
 			complain(err)
 		}
+		return exitFindings
+	case errors.Is(err, errDiffers):
 		return exitFindings
 	case !errors.Is(err, errReported):
 		complain(err)
@@ -94,7 +99,7 @@ and names what is stuck: who owes the next packet, and why it may not come.`,
 	root.Version = version()
 	root.Flags().Bool("version", false, "print the version") // without cobra's -v, which is --verbose here
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newAnalyze(), newShow(), newNetstat(), newDiff(), newExtract(), newExplain(), newLive(), newInterfaces(), newVersion())
+	root.AddCommand(newAnalyze(), newCheck(), newDiff(), newShow(), newNetstat(), newExtract(), newExplain(), newLive(), newInterfaces(), newVersion())
 	cobra.AddTemplateFunc("wrapped", func(fs *pflag.FlagSet) string { return fs.FlagUsagesWrapped(newPager(os.Stdout).width) })
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".LocalFlags.FlagUsages", "wrapped .LocalFlags"))
 	root.SetHelpTemplate(root.HelpTemplate() + environmentHelp)

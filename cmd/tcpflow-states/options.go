@@ -17,6 +17,7 @@ import (
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
 	"github.com/tcpflow-states/tcpflow-states/capture/filter"
+	"github.com/tcpflow-states/tcpflow-states/internal/suggest"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -54,6 +55,10 @@ func (v *value) Set(s string) error {
 	v.text, v.set = s, true
 	return nil
 }
+
+// didYouMean is `: did you mean "x"?` for the name nearest to what was typed,
+// or nothing where none is near.
+func didYouMean(typed string, names []string) string { return suggest.DidYouMean(typed, names) }
 
 // unknown is the error for a name that is not in a list.
 func unknown(what, name string, names []string) error {

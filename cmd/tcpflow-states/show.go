@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
-	"github.com/tcpflow-states/tcpflow-states/capture"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -70,10 +69,12 @@ func show(o *showOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	d := &drawing{o: o, src: all.src, out: all.out}
+	ro := report.Options{Width: columns(all.out), Color: o.color(all.out),
+		Origin: func(f *analyzer.Flow) report.Origin { return report.Origin{Link: linkOf(all.src, f)} }}
 	if len(all.in.names) > 1 {
-		d.captures = all.in.titles()
+		ro.Captures = all.in.titles()
 	}
+	d := &drawing{number: o.flow, out: all.out, o: ro}
 	cfg := o.config()
 	cfg.OnStep, cfg.OnFlow = d.step, d.flow
 	t := analyzer.New(cfg)
@@ -154,23 +155,22 @@ func numbers(list []int) string {
 	return b.String()
 }
 
-// drawing is one run of show.
+// drawing draws the flow of a number.
 type drawing struct {
-	o        *showOptions
-	src      capture.Source
-	captures []string // names, where there are several
-	out      *os.File
-	ladder   report.Ladder
-	first    uint64 // first frame of the flow that the ladder is of
-	key      analyzer.Key
-	done     bool
-	err      error
+	number int
+	out    io.Writer
+	o      report.Options
+	ladder report.Ladder
+	first  uint64 // first frame of the flow that the ladder is of
+	key    analyzer.Key
+	done   bool
+	err    error
 }
 
 // step keeps the steps of the flow that is asked for.
 func (d *drawing) step(s *analyzer.Step) {
-	if s.Flow.Number != d.o.flow {
-		if d.first != 0 && s.Flow.Key == d.key && s.Flow.Number > d.o.flow {
+	if s.Flow.Number != d.number {
+		if d.first != 0 && s.Flow.Key == d.key && s.Flow.Number > d.number {
 			d.ladder.Aside(s)
 		}
 		return
@@ -184,14 +184,10 @@ func (d *drawing) step(s *analyzer.Step) {
 
 // flow draws the flow when it has ended.
 func (d *drawing) flow(f *analyzer.Flow) {
-	if f.Number != d.o.flow {
-		return
+	if f.Number == d.number {
+		d.done = true
+		d.err = d.ladder.Write(d.out, f, d.o)
 	}
-	d.done = true
-	d.err = d.ladder.Write(d.out, f, report.Options{
-		Width: columns(d.out), Color: d.o.color(d.out), Captures: d.captures,
-		Origin: func(f *analyzer.Flow) report.Origin { return report.Origin{Link: linkOf(d.src, f)} },
-	})
 }
 
 // noFlow says which flows there are instead.

@@ -1,13 +1,14 @@
-package main
+// Package suggest finds the name that was meant by one that is mistyped.
+package suggest
 
 import (
 	"fmt"
 	"strings"
 )
 
-// didYouMean is `: did you mean "x"?` for the name nearest to what was typed,
+// DidYouMean is `: did you mean "x"?` for the name nearest to what was typed,
 // or nothing where none is near.
-func didYouMean(typed string, names []string) string {
+func DidYouMean(typed string, names []string) string {
 	best, least := "", max(len(typed)/3, 2)+1
 	for _, name := range names {
 		d := distance(fold(typed), fold(name))

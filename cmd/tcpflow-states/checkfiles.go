@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tcpflow-states/tcpflow-states/capture"
+)
+
+// pair is a capture and what is expected of it.
+type pair struct {
+	capture     string
+	expectation string // empty: there is none
+	err         error  // why they cannot be checked
+}
+
+// expectSuffix ends the name of an expectation file: NAME.expect.yaml is that of
+// NAME.pcap.
+const expectSuffix = ".expect.yaml"
+
+// The endings by which captures are known in a directory, and what compression
+// adds to them.
+var (
+	captureSuffixes     = []string{".pcap", ".pcapng", ".cap", ".dmp", ".snoop"}
+	compressionSuffixes = []string{".gz", ".zst", ".xz", ".lz4", ".bz2"}
+)
+
+// stem is NAME of NAME.pcap.gz; capture reports whether that is the name of one.
+func stem(path string) (name string, capture bool) {
+	for _, s := range compressionSuffixes {
+		path = strings.TrimSuffix(path, s)
+	}
+	for _, s := range captureSuffixes {
+		if name, ok := strings.CutSuffix(path, s); ok && filepath.Base(path) != s {
+			return name, true
+		}
+	}
+	return path, false
+}
+
+// findPairs returns the pairs that the arguments name: of directories all below
+// them, in the order of their names.
+func findPairs(args []string) ([]pair, error) {
+	var list []pair
+	seen := map[string]bool{}
+	for _, arg := range args {
+		found, err := findBelow(arg)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			if id := filepath.Clean(p.capture); !seen[id] {
+				seen[id] = true
+				list = append(list, p)
+			}
+		}
+	}
+	return list, nil
+}
+
+func findBelow(arg string) ([]pair, error) {
+	info, err := os.Stat(arg)
+	switch {
+	case err != nil:
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, fmt.Errorf("%s: %w: give captures, expectation files or directories", arg, err)
+	case !info.IsDir():
+		return []pair{pairOf(arg)}, nil
+	}
+	var captures, expectations []string
+	err = filepath.WalkDir(arg, func(path string, e fs.DirEntry, err error) error {
+		_, isCapture := stem(path)
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != arg && strings.HasPrefix(e.Name(), "."):
+			return fs.SkipDir // .git and the like
+		case e.IsDir():
+		case strings.HasSuffix(path, expectSuffix), strings.HasSuffix(path, ".expect.yml"):
+			expectations = append(expectations, path)
+		case isCapture:
+			captures = append(captures, path)
+		}
+		return nil
+	})
+	return match(captures, expectations), err
+}
+
+// pairOf makes a pair of either of its files.
+func pairOf(path string) pair {
+	if strings.HasSuffix(path, expectSuffix) || strings.HasSuffix(path, ".expect.yml") {
+		beside, _ := filepath.Glob(quoteGlob(strings.TrimSuffix(path, expectSuffix)) + ".*")
+		captures := slices.DeleteFunc(beside, func(p string) bool { _, is := stem(p); return !is })
+		return match(captures, []string{path})[0]
+	}
+	name, _ := stem(path)
+	if _, err := os.Stat(name + expectSuffix); err == nil {
+		return pair{capture: path, expectation: name + expectSuffix}
+	}
+	return pair{capture: path}
+}
+
+// quoteGlob is a path in which nothing is a pattern.
+func quoteGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
+
+// match puts captures and expectations together.
+func match(captures, expectations []string) (list []pair) {
+	of := map[string][]string{}
+	for _, c := range captures {
+		name, _ := stem(c)
+		of[name] = append(of[name], c)
+	}
+	for _, e := range expectations {
+		name, ok := strings.CutSuffix(e, expectSuffix)
+		found := of[name]
+		delete(of, name)
+		p := pair{expectation: e, capture: e}
+		switch {
+		case !ok:
+			p.err = fmt.Errorf("%s: expectation files end in %s: rename it", e, expectSuffix)
+		case len(found) == 0:
+			p.err = fmt.Errorf("%s: there is no capture beside it: it is that of %s.pcap or .pcapng, also compressed", e, name)
+		case len(found) > 1:
+			p.err = fmt.Errorf("%s: whose is it? there are %s: give the captures different names", e, strings.Join(found, " and "))
+		default:
+			p.capture = found[0]
+		}
+		list = append(list, p)
+	}
+	for _, found := range of {
+		for _, c := range found {
+			list = append(list, pair{capture: c})
+		}
+	}
+	slices.SortFunc(list, func(a, b pair) int { return strings.Compare(a.capture, b.capture) })
+	return list
+}
+
+// openCheck opens the capture of a pair.
+func openCheck(p pair, o capture.Options) (capture.Source, error) {
+	if growing(p.capture) {
+		return nil, fmt.Errorf("%s: check reads its captures more than once: save it to a file first", title(p.capture))
+	}
+	return capture.Open(p.capture, o)
+}
