@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
@@ -79,6 +82,34 @@ func TestCheckWorkers(t *testing.T) {
 				t.Errorf("%s: %d workers write something else:\n%s\n----\n%s", f.Name, n, one, got)
 			}
 		}
+	}
+}
+
+// The documentation's example is what the command writes.
+func TestCheckDocs(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/expect.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	capture, err := os.ReadFile(ownPcaps + "/stuck_close_wait_many.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(docs), "\n## When it differs\n")
+	parts := strings.Split(example, "```")
+	if len(parts) < 5 {
+		t.Fatal("no example under \"When it differs\"")
+	}
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{"leak.pcap": string(capture), "leak.expect.yaml": strings.TrimPrefix(parts[1], "yaml\n")} {
+		os.Mkdir("captures", 0o777)
+		if err := os.WriteFile(filepath.Join("captures", name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := checked(t, "captures")
+	if want := strings.TrimPrefix(parts[3], "\n"); !errors.Is(err, errDiffers) || got != want {
+		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
 	}
 }
 
