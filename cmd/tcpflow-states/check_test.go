@@ -137,3 +137,25 @@ func TestShellLine(t *testing.T) {
 		t.Errorf("%v: %q", err, out)
 	}
 }
+
+// A capture's name, whatever its format and compression, says which file is its
+// expectation file.
+func TestStem(t *testing.T) {
+	for _, c := range []struct {
+		path, name string
+		capture    bool
+	}{
+		{"a/edge.pcap", "a/edge", true},
+		{"a/edge.pcapng.zst", "a/edge", true},
+		{"edge.cap.gz", "edge", true},
+		{"edge.v2.snoop", "edge.v2", true},
+		{"edge.gz", "edge", false},
+		{"edge.txt", "edge.txt", false},
+		{"ring.pcap0", "ring.pcap0", false},
+		{"a/.pcap", "a/.pcap", false},
+	} {
+		if name, capture := stem(c.path); name != c.name || capture != c.capture {
+			t.Errorf("%s: %s, %v", c.path, name, capture)
+		}
+	}
+}
