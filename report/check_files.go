@@ -227,62 +227,68 @@ func indentedJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// The object of -o json.
+// The types below are the object of check -o json, for who decodes it in Go and for
+// docs/check.schema.json, which is made from them and their doc tags.
 type (
-	checkJSON struct {
-		Type    string        `json:"type"`
-		Schema  string        `json:"schema"`
-		Tool    string        `json:"tool"`
-		Version string        `json:"version"`
-		Cases   []caseJSON    `json:"cases"`
-		Summary checkSumsJSON `json:"summary"`
+	// CheckJSON is the whole.
+	CheckJSON struct {
+		Type    string           `json:"type" enum:"check" doc:"what this object is"`
+		Schema  string           `json:"schema" enum:"tcpflow-states/check/1" doc:"version of this schema"`
+		Tool    string           `json:"tool" doc:"name of the program"`
+		Version string           `json:"version" doc:"version of the program"`
+		Cases   []CheckCaseJSON  `json:"cases" doc:"the captures, in the order of their names"`
+		Summary CheckSummaryJSON `json:"summary" doc:"captures by outcome"`
 	}
-	checkSumsJSON struct {
-		Passed  int `json:"passed"`
-		Failed  int `json:"failed"`
-		Errors  int `json:"errors"`
-		Skipped int `json:"skipped"`
+	// CheckSummaryJSON counts captures.
+	CheckSummaryJSON struct {
+		Passed  int `json:"passed" doc:"as expected"`
+		Failed  int `json:"failed" doc:"not as expected"`
+		Errors  int `json:"errors" doc:"that could not be checked: they or their expectation files could not be read"`
+		Skipped int `json:"skipped" doc:"without an expectation file"`
 	}
-	caseJSON struct {
-		Capture     Text          `json:"capture"`
-		Expectation Text          `json:"expectation,omitzero"`
-		Reason      Text          `json:"reason,omitzero"`
-		Outcome     string        `json:"outcome"`
-		Flows       uint64        `json:"flows"`
-		Error       Text          `json:"error,omitzero"`
-		Update      Text          `json:"update,omitzero"`
-		Failures    []failureJSON `json:"failures"`
-		LeftOut     uint64        `json:"flows_left_out,omitzero"`
+	// CheckCaseJSON is one capture.
+	CheckCaseJSON struct {
+		Capture     Text               `json:"capture" doc:"its path"`
+		Expectation Text               `json:"expectation,omitzero" doc:"path of its expectation file; left out when there is none"`
+		Reason      Text               `json:"reason,omitzero" doc:"of the expectation file"`
+		Outcome     string             `json:"outcome" enum:"passed,failed,error,skipped" doc:"what came of it"`
+		Flows       uint64             `json:"flows" doc:"how many there are"`
+		Error       Text               `json:"error,omitzero" doc:"why it could not be checked, in lines"`
+		Update      Text               `json:"update,omitzero" doc:"what --update did"`
+		Failures    []CheckFailureJSON `json:"failures" doc:"what is not as expected, in the order of the file's lines, then by flow"`
+		LeftOut     uint64             `json:"flows_left_out,omitzero" doc:"further flows that fail, and are not listed"`
 	}
-	failureJSON struct {
-		Key      string      `json:"key,omitzero"`
-		Line     int         `json:"line,omitzero"`
-		Flow     *int        `json:"flow,omitempty"`
-		Client   *Peer       `json:"client,omitempty"`
-		Server   *Peer       `json:"server,omitempty"`
-		Expected Text        `json:"expected"`
-		Got      Text        `json:"got"`
-		Note     Text        `json:"note,omitzero"`
-		Says     Text        `json:"says,omitzero"`
-		Story    []storyJSON `json:"story,omitempty"`
+	// CheckFailureJSON is one expectation that does not hold.
+	CheckFailureJSON struct {
+		Key      string           `json:"key,omitzero" doc:"in the expectation file; left out when there is no file (--strict)"`
+		Line     int              `json:"line,omitzero" doc:"its line there"`
+		Flow     *int             `json:"flow,omitempty" doc:"number of the flow; left out when it is about the capture"`
+		Client   *Peer            `json:"client,omitempty" doc:"the flow's client"`
+		Server   *Peer            `json:"server,omitempty" doc:"the flow's server"`
+		Expected Text             `json:"expected" doc:"in words"`
+		Got      Text             `json:"got" doc:"in words"`
+		Note     Text             `json:"note,omitzero" doc:"what explains it, as the evidence of a finding"`
+		Says     Text             `json:"says,omitzero" doc:"of a history: where the expected and the real one part"`
+		Story    []CheckStateJSON `json:"story,omitempty" doc:"of a history: the expected and the real one, side by side"`
 	}
-	storyJSON struct {
-		In      string   `json:"in"` // both, expected or got
-		State   string   `json:"state"`
-		Frame   uint64   `json:"frame,omitzero"`
-		After   *Seconds `json:"after,omitempty"` // the flow's start
-		Trigger string   `json:"trigger,omitzero"`
-		Basis   string   `json:"basis,omitzero"`
+	// CheckStateJSON is a state of the expected history, of the real one, or of both.
+	CheckStateJSON struct {
+		In      string   `json:"in" enum:"both,expected,got" doc:"in which history it is"`
+		State   string   `json:"state" doc:"its name; several with | between them where any was expected"`
+		Frame   uint64   `json:"frame,omitzero" doc:"the frame that brought it about; left out for a timer"`
+		After   *Seconds `json:"after,omitempty" doc:"when, from the flow's first frame on, s"`
+		Trigger string   `json:"trigger,omitzero" enum:"@event" doc:"what happened to the side"`
+		Basis   string   `json:"basis,omitzero" enum:"@basis" doc:"on what evidence"`
 	}
 )
 
 func writeCheckJSON(w io.Writer, r *CheckRun, _ Options) error {
-	out := checkJSON{"check", CheckSchema, "tcpflow-states", r.Version, []caseJSON{},
-		checkSumsJSON{r.Count(CheckPassed), r.Count(CheckFailed), r.Count(CheckError), r.Count(CheckSkipped)}}
+	out := CheckJSON{"check", CheckSchema, "tcpflow-states", r.Version, []CheckCaseJSON{},
+		CheckSummaryJSON{r.Count(CheckPassed), r.Count(CheckFailed), r.Count(CheckError), r.Count(CheckSkipped)}}
 	for i := range r.Cases {
 		c := &r.Cases[i]
-		e := caseJSON{Text(c.Capture), Text(c.Expectation), Text(c.Reason), c.Outcome.String(), c.Flows,
-			Text(c.Error), Text(c.Update), []failureJSON{}, c.LeftOut}
+		e := CheckCaseJSON{Text(c.Capture), Text(c.Expectation), Text(c.Reason), c.Outcome.String(), c.Flows,
+			Text(c.Error), Text(c.Update), []CheckFailureJSON{}, c.LeftOut}
 		for i := range c.Failures {
 			e.Failures = append(e.Failures, newFailureJSON(&c.Failures[i]))
 		}
@@ -291,8 +297,8 @@ func writeCheckJSON(w io.Writer, r *CheckRun, _ Options) error {
 	return indentedJSON(w, out)
 }
 
-func newFailureJSON(f *expect.Failure) failureJSON {
-	e := failureJSON{Key: f.Key, Line: f.Line, Expected: Text(f.Expected), Got: Text(f.Got), Note: Text(f.Note)}
+func newFailureJSON(f *expect.Failure) CheckFailureJSON {
+	e := CheckFailureJSON{Key: f.Key, Line: f.Line, Expected: Text(f.Expected), Got: Text(f.Got), Note: Text(f.Note)}
 	if f.Flow >= 0 {
 		e.Flow, e.Client, e.Server = &f.Flow, newPeer(f.Client), newPeer(f.Server)
 	}
@@ -301,7 +307,7 @@ func newFailureJSON(f *expect.Failure) failureJSON {
 	}
 	e.Says = Text(f.Story.Says)
 	for _, l := range f.Story.Lines {
-		s := storyJSON{In: map[byte]string{' ': "both", '-': "expected", '+': "got"}[l.Mark], State: l.Text}
+		s := CheckStateJSON{In: map[byte]string{' ': "both", '-': "expected", '+': "got"}[l.Mark], State: l.Text}
 		if m := l.Move; m != nil {
 			s.Basis, s.Trigger = m.Basis.String(), m.Trigger.String()
 			_, s.Frame = analyzer.SplitFrame(m.Frame)

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
@@ -166,6 +169,54 @@ func TestCheckSARIF(t *testing.T) {
 	}
 	if run.Invocations[0].Successful || len(run.Invocations[0].Notifications) != 1 {
 		t.Errorf("the capture that could not be read is not told of: %+v", run.Invocations)
+	}
+}
+
+// checkSchemaFile is made from the types of check_files.go by `go test ./report -update`.
+const checkSchemaFile = "../docs/check.schema.json"
+
+func makeCheckSchema(closed bool) []byte {
+	m := &schemaMaker{closed: closed, done: map[reflect.Type]bool{}}
+	whole := m.typ(reflect.TypeFor[CheckJSON]())
+	b, err := json.MarshalIndent(append(obj{
+		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+		{"$id", "urn:tcpflow-states:check:1"},
+		{"title", CheckSchema},
+		{"description", "Output of tcpflow-states check -o json. Later versions may add members; what there is keeps its meaning."},
+		{"$defs", m.defs},
+	}, whole...), "", "  ")
+	if err != nil {
+		panic(err)
+	}
+	return append(b, '\n')
+}
+
+// The schema is what the types say, and what is written fits it, with no member
+// that it does not have.
+func TestCheckJSON(t *testing.T) {
+	want := makeCheckSchema(false)
+	if *update {
+		if err := os.WriteFile(checkSchemaFile, want, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(checkSchemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s is not what the types say; run go test ./report -update (-types +file):\n%s", checkSchemaFile, diff)
+	}
+	explained(t, reflect.TypeFor[CheckJSON]())
+	text := checkText(t, "json", Options{})
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, closed := range []bool{false, true} {
+		if err := compile(t, makeCheckSchema(closed)).Validate(v); err != nil {
+			t.Errorf("%v\nin %s", err, text)
+		}
 	}
 }
 

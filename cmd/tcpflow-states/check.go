@@ -99,6 +99,9 @@ func check(o *checkOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.update {
+		refuseShared(pairs)
+	}
 	var inputs []string
 	for _, p := range pairs {
 		inputs = append(inputs, p.capture, p.expectation)

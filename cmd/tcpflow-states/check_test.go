@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
@@ -82,6 +85,34 @@ func TestCheckWorkers(t *testing.T) {
 	}
 }
 
+// The documentation's example is what the command writes.
+func TestCheckDocs(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/expect.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	capture, err := os.ReadFile(ownPcaps + "/stuck_close_wait_many.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(docs), "\n## When it differs\n")
+	parts := strings.Split(example, "```")
+	if len(parts) < 5 {
+		t.Fatal("no example under \"When it differs\"")
+	}
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{"leak.pcap": string(capture), "leak.expect.yaml": strings.TrimPrefix(parts[1], "yaml\n")} {
+		os.Mkdir("captures", 0o777)
+		if err := os.WriteFile(filepath.Join("captures", name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := checked(t, "captures")
+	if want := strings.TrimPrefix(parts[3], "\n"); !errors.Is(err, errDiffers) || got != want {
+		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
+	}
+}
+
 // Of a long flow the drawing's middle is left out.
 func TestShortened(t *testing.T) {
 	long := strings.Repeat("line\n", 100)
@@ -104,5 +135,27 @@ func TestShellLine(t *testing.T) {
 	out, err := exec.Command(sh, "-c", "printf '%s\\n' "+shellLine(args)).Output()
 	if err != nil || string(out) != strings.Join(args, "\n")+"\n" {
 		t.Errorf("%v: %q", err, out)
+	}
+}
+
+// A capture's name, whatever its format and compression, says which file is its
+// expectation file.
+func TestStem(t *testing.T) {
+	for _, c := range []struct {
+		path, name string
+		capture    bool
+	}{
+		{"a/edge.pcap", "a/edge", true},
+		{"a/edge.pcapng.zst", "a/edge", true},
+		{"edge.cap.gz", "edge", true},
+		{"edge.v2.snoop", "edge.v2", true},
+		{"edge.gz", "edge", false},
+		{"edge.txt", "edge.txt", false},
+		{"ring.pcap0", "ring.pcap0", false},
+		{"a/.pcap", "a/.pcap", false},
+	} {
+		if name, capture := stem(c.path); name != c.name || capture != c.capture {
+			t.Errorf("%s: %s, %v", c.path, name, capture)
+		}
 	}
 }

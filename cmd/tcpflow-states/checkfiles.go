@@ -146,6 +146,24 @@ func match(captures, expectations []string) (list []pair) {
 	return list
 }
 
+// refuseShared refuses captures without an expectation file whose files would have
+// one name.
+func refuseShared(pairs []pair) {
+	first := map[string]int{}
+	for i := range pairs {
+		p := &pairs[i]
+		name, _ := stem(filepath.Clean(p.capture))
+		if p.expectation != "" || p.err != nil {
+			continue
+		}
+		if other, there := first[name]; there {
+			p.err = fmt.Errorf("%s: %s would have the same expectation file: give the captures different names", p.capture, pairs[other].capture)
+			continue
+		}
+		first[name] = i
+	}
+}
+
 // openCheck opens the capture of a pair.
 func openCheck(p pair, o capture.Options) (capture.Source, error) {
 	if growing(p.capture) {

@@ -73,7 +73,7 @@ type Percentiles struct {
 // Findings say which findings there must, may and must not be.
 type Findings struct {
 	Required  Counts `yaml:"required" enum:"@finding" list:"1.." doc:"there must be these: names, each at least once, or names with how many"`
-	Allowed   Counts `yaml:"allowed" enum:"@finding" list:"0.." doc:"besides those required there may be these and no others: names, or names with how many at most; an empty list allows none"`
+	Allowed   Counts `yaml:"allowed" enum:"@finding" list:"0.." doc:"besides those required there may be these and no others: names, or names with how many where there are any; an empty list allows none"`
 	Forbidden Choice `yaml:"forbidden" enum:"@finding,@severity" doc:"there must not be these: names, or a severity for all of it and above"`
 }
 
@@ -85,8 +85,8 @@ type FlowExpect struct {
 	State     Choices     `yaml:"state" enum:"@state" doc:"state of each side at the end"`
 	Basis     Floors      `yaml:"basis" doc:"on what evidence each of these states is claimed, at least: observed is more than inferred, inferred more than assumed"`
 	InState   Bounds      `yaml:"in_state" doc:"for how long each side has been in its state at the end"`
-	Handshake Handshake   `yaml:"handshake" doc:"how the opening went"`
-	Close     Close       `yaml:"close" doc:"how far the closing went"`
+	Handshake Handshake   `yaml:"handshake" doc:"how the opening goes"`
+	Close     Close       `yaml:"close" doc:"how the connection is closed"`
 	Duration  Bound       `yaml:"duration" doc:"from the first frame to the last"`
 	Frames    Range       `yaml:"frames" doc:"frames of the flow"`
 	Counters  BothCounted `yaml:"counters" doc:"what each side sent"`
