@@ -154,10 +154,8 @@ func patched(text, hunk string) string {
 // The page's own lines take captures of both shops anew, in a network of its own; check
 // says of them what it says of those that are kept.
 func TestCICapturesAnew(t *testing.T) {
-	need(t, "bash", "unshare", "ip", "tcpdump", "go")
-	if out, err := exec.Command("unshare", "--net", "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: no network namespace can be made: %v: %s: run as root", err, bytes.TrimSpace(out))
-	}
+	need(t, "go")
+	needNamespace(t)
 	job := blocks(read(t, ciPage), "sh")[0].text
 	for _, version := range []string{"leaky", "fixed"} {
 		kept, anew := t.TempDir(), t.TempDir()
@@ -166,9 +164,8 @@ func TestCICapturesAnew(t *testing.T) {
 		if out, err := exec.Command("go", "build", "-o", filepath.Join(anew, "shop"), shop+version).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		cmd := exec.Command("timeout", "60", "unshare", "--net", "bash", "-euc", "ip link set lo up\nsudo() { \"$@\"; }\n"+job)
+		cmd := exec.Command("timeout", "60", "unshare", "--net", "bash", "-euc", "ip link set lo up\n"+job)
 		cmd.Dir = anew
-		cmd.Env = append(os.Environ(), "SUDO_USER=")
 		if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("all answered\n")) {
 			t.Fatalf("%s: %v: %s", version, err, out)
 		}
@@ -176,6 +173,45 @@ func TestCICapturesAnew(t *testing.T) {
 		if !reflect.DeepEqual(got, want) || (want == nil) != (version == "fixed") {
 			t.Errorf("%s: %q fail in a new capture, %q in the one that is kept", version, got, want)
 		}
+	}
+}
+
+// needNamespace skips the test, aloud, where nothing can be captured in a network of its own.
+func needNamespace(t *testing.T) {
+	t.Helper()
+	need(t, "bash", "timeout", "unshare", "ip", "tcpdump")
+	if out, err := exec.Command("unshare", "--net", "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: no network namespace can be made: %v: %s: run as root", err, bytes.TrimSpace(out))
+	}
+}
+
+// capture.sh ends as its command does, and says why nothing can be captured.
+func TestCaptureScript(t *testing.T) {
+	needNamespace(t)
+	dir := t.TempDir()
+	copyTo(t, dir, map[string]string{"capture.sh": "../../docs/ci/capture.sh"})
+	for _, c := range []struct {
+		why, line string
+		code      int
+		says      string
+	}{
+		{"the command's exit code", `./capture.sh "a b/c.pcap" tcp sh -c 'exit 7'`, 7, "0 packets captured"},
+		{"an interface that there is not", `INTERFACE=none0 ./capture.sh x.pcap tcp touch ran`, 2, "none0"},
+		{"a filter that is none", `./capture.sh x.pcap 'tcp prt 1' touch ran`, 2, "capture.sh: tcpdump does not capture"},
+		{"nothing to run", `./capture.sh x.pcap tcp`, 2, "usage:"},
+	} {
+		cmd := exec.Command("timeout", "30", "unshare", "--net", "bash", "-c", "ip link set lo up; "+c.line)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: %v: %s", c.why, err, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "a b/c.pcap")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
+		t.Error("the command is run without a capture")
 	}
 }
 
@@ -196,6 +232,21 @@ func failingKeys(t *testing.T, dir string) (keys []string) {
 		keys = append(keys, f.Key)
 	}
 	return keys
+}
+
+// The README's expectation passes for the shop that closes, and fails for the other.
+func TestReadmeExpectation(t *testing.T) {
+	text := blocks(read(t, "../../README.md"), "yaml")[0].text
+	for _, version := range []string{"leaky", "fixed"} {
+		dir := t.TempDir()
+		copyTo(t, dir, map[string]string{"captures/shop.pcap": shop + version + "/shop.pcap"})
+		if err := os.WriteFile(filepath.Join(dir, "captures/shop.expect.yaml"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if keys := failingKeys(t, dir); (keys == nil) != (version == "fixed") {
+			t.Errorf("%s: %q", version, keys)
+		}
+	}
 }
 
 // What the page, the hook and the action give to copy is YAML, and runs the program with

@@ -1,39 +1,49 @@
 #!/usr/bin/env bash
 # capture.sh FILE FILTER COMMAND…: captures what passes loopback and matches the tcpdump
-# expression FILTER into FILE while COMMAND runs, and ends with its exit code.
+# expression FILTER into FILE while COMMAND runs, and ends with its exit code; 2 where
+# nothing can be captured.
 #
-# It takes root, or CAP_NET_RAW; COMMAND runs as $SUDO_USER where sudo was used. It
-# captures for 10 minutes at the most; INTERFACE=any (or eth0, …) captures elsewhere.
+# It takes tcpdump, and root or sudo for that alone. It captures for 10 minutes at the
+# most. INTERFACE=any (or eth0, …) captures elsewhere.
 set -euo pipefail
 [ $# -ge 3 ] || { echo "usage: capture.sh FILE FILTER COMMAND…" >&2; exit 2; }
 file=$1 filter=$2
 shift 2
 
-log=$(mktemp)
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+dir=$(mktemp -d)
+touch "$dir/log"
 mkdir -p "$(dirname "$file")"
-# --immediate-mode and -U: nothing is left in a buffer when it ends. -Z root: it writes
-# into a folder that the user tcpdump may not.
-timeout --signal=INT 600 tcpdump -i "${INTERFACE:-lo}" --immediate-mode -U -Z "$(id -un)" -w "$file" "$filter" 2>"$log" &
+# sudo does not hand on signals of its own process group, hence the number of the process.
+# --immediate-mode and -U leave nothing in a buffer, which has room for as many packets as
+# its size (-B) is times that of the longest (-s): headers are enough. After -Z it is ours:
+# its file, too, and the right to end it.
+as_root sh -c 'echo $$ >"$0"; exec tcpdump "$@"' "$dir/pid" -i "${INTERFACE:-lo}" --immediate-mode -U -s 192 -B 16384 \
+	-G 600 -W 1 -Z "$(id -un)" -w "$file" "$filter" 2>"$dir/log" &
 tcpdump=$!
-trap 'kill -INT "$tcpdump" 2>/dev/null || true; rm -f "$log"' EXIT
+trap 'kill "$(cat "$dir/pid")" 2>/dev/null || true; wait "$tcpdump" || true; rm -rf "$dir"' EXIT
 
 for _ in $(seq 100); do # what is sent before it listens is missing
-	grep -q 'listening on' "$log" && break
-	kill -0 "$tcpdump" 2>/dev/null || { cat "$log" >&2; exit 2; }
+	grep -q 'listening on' "$dir/log" && break
+	kill -0 "$tcpdump" 2>/dev/null || break
 	sleep 0.1
 done
-grep -q 'listening on' "$log" || { echo "capture.sh: tcpdump does not begin to listen" >&2; exit 2; }
-
-code=0
-if [ -n "${SUDO_USER:-}" ]; then
-	sudo -u "$SUDO_USER" --preserve-env "$@" || code=$?
-else
-	"$@" || code=$?
+if ! grep -q 'listening on' "$dir/log"; then
+	cat "$dir/log" >&2
+	echo "capture.sh: tcpdump does not capture" >&2
+	exit 2
 fi
 
+code=0
+"$@" || code=$?
+
 sleep 1 # what the service still sends is in it
-kill -INT "$tcpdump"
+kill "$(cat "$dir/pid")" 2>/dev/null || true
 wait "$tcpdump" || true
-cat "$log" >&2 # how many frames were captured, and dropped
-[ -z "${SUDO_USER:-}" ] || chown "$SUDO_USER" "$file"
+cat "$dir/log" >&2
+if ! grep -q '^0 packets dropped by kernel' "$dir/log"; then
+	echo "capture.sh: $file is not whole: packets were dropped" >&2
+	code=2
+fi
 exit "$code"
