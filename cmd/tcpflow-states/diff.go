@@ -25,7 +25,8 @@ type diffOptions struct {
 	outputOptions
 	format string
 	all    bool
-	rules  []diffRule // of --fail-on
+	rules  []diffRule // of --fail-on; none: any difference counts
+	never  bool       // --fail-on never
 	names  []string   // of the captures read
 }
 
@@ -53,7 +54,8 @@ OLD and NEW are captures as analyze takes them; a quoted pattern is several, rea
 as one. Filters on flows choose what is compared, --finding and --min-severity
 which findings are.
 
---fail-on takes, separated by commas:
+Any difference makes the exit code 1, as with diff(1). --fail-on says which ones
+do; it takes, separated by commas:
   new-finding    a finding that OLD has none of; new-finding=NAME for one
   more-finding   the same, or the share of flows with it grew; =NAME for one
   gone-finding   a finding that NEW has none of; =NAME for one
@@ -64,14 +66,15 @@ which findings are.
   latency+20%    handshakes are slower, by test, and by so much of OLD's median
   latency+5ms    the same, by so much
   gone-listener  a listener that NEW does not have
-  any            anything that the table shows
+  any            anything that the table shows: what counts without --fail-on
+  never          nothing; alone
 
-Exit code: 0 done; 1 done, and --fail-on names what was found; 2 not done or not
-wholly, also where a capture has no flows to compare.`,
+Exit code: 0 no difference that counts; 1 there is one; 2 not done or not wholly,
+also where a capture has no flows to compare.`,
 		Example: `  tcpflow-states diff before.pcap after.pcap
   tcpflow-states diff main.pcap branch.pcap --fail-on new-finding,latency+20%
   tcpflow-states diff old.pcap new.pcap --port 5432 --min-severity warning
-  tcpflow-states diff 'old/ring.pcap*' 'new/ring.pcap*' -o markdown`,
+  tcpflow-states diff 'old/ring.pcap*' 'new/ring.pcap*' -o markdown --fail-on never`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return errors.New("which two captures? tcpflow-states diff OLD NEW; several make one by a quoted pattern: 'old/*.pcap'")
@@ -89,8 +92,8 @@ wholly, also where a capture has no flows to compare.`,
 		"format of the result: "+strings.Join(diffFormats, ", "))
 	fs.BoolVar(&o.all, "all", false, "show what has not changed, too")
 	fs.Var(&value{kind: "RULE", list: true, take: o.takeRule, all: diffRuleNames}, "fail-on",
-		"exit with 1 when this has changed: new-finding[=NAME], more-finding[=NAME], gone-finding[=NAME], state[=S[@client|@server]], "+
-			"changed-history, latency+N%, latency+DUR, gone-listener, any")
+		"exit with 1 only when this has changed: new-finding[=NAME], more-finding[=NAME], gone-finding[=NAME], state[=S[@client|@server]], "+
+			"changed-history, latency+N%, latency+DUR, gone-listener, any; never")
 	o.filterOptions.flags(fs)
 	o.readOptions.flags(fs)
 	o.trackOptions.flags(fs)
@@ -110,6 +113,9 @@ func (o *diffOptions) takeFormat(s string) error {
 func diff(o *diffOptions, args []string) error {
 	if err := o.trackOptions.check(); err != nil {
 		return err
+	}
+	if o.never && len(o.rules) > 0 {
+		return errors.New("--fail-on never stands alone: with other rules, leave it out")
 	}
 	old, oldFiles, err1 := o.collect(args[0])
 	if old == nil || errors.Is(err1, errInterrupted) {
@@ -140,6 +146,8 @@ func diff(o *diffOptions, args []string) error {
 		return errors.Join(err1, err2)
 	case len(d.Failed) > 0:
 		return &findingsError{few(d.Failed)}
+	case o.rules == nil && !o.never && len((&diffRule{kind: ruleAny}).met(d)) > 0:
+		return errDiffers
 	}
 	return nil
 }
@@ -270,13 +278,18 @@ const (
 	ruleLatency = "latency"
 	ruleGoneAt  = "gone-listener"
 	ruleAny     = "any"
+	ruleNever   = "never"
 )
 
 func diffRuleNames() []string {
-	return []string{ruleNew, ruleMore, ruleGone, ruleState, ruleHistory, "latency+20%", ruleGoneAt, ruleAny}
+	return []string{ruleNew, ruleMore, ruleGone, ruleState, ruleHistory, "latency+20%", ruleGoneAt, ruleAny, ruleNever}
 }
 
 func (o *diffOptions) takeRule(s string) error {
+	if s == ruleNever {
+		o.never = true
+		return nil
+	}
 	r, err := parseRule(s)
 	o.rules = append(o.rules, r)
 	return err

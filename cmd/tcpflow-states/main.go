@@ -23,7 +23,7 @@ import (
 // The exit codes, as docs/output.md promises them.
 const (
 	exitDone     = 0
-	exitFindings = 1 // done, with findings that --fail-on names, or not as check expects
+	exitFindings = 1 // done, with findings that --fail-on names, or differences of check and diff
 	exitTrouble  = 2 // not done, or not wholly
 )
 
