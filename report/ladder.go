@@ -148,8 +148,8 @@ func (l *Ladder) WriteTail(w io.Writer, f *analyzer.Flow, width int, last string
 	d.bare, d.last = true, last
 	d.columns()
 	d.before(l.steps)
-	if missing := f.Frames - uint64(len(l.steps)); missing > 0 && missing < f.Frames {
-		d.remark("⋮ ", "segments that are not drawn: "+Thousands(missing))
+	if drawn := uint64(len(l.steps)); f.Frames > drawn {
+		d.remark("⋮ ", "segments that are not drawn: "+Thousands(f.Frames-drawn))
 	}
 	d.rungs(l)
 	return d.out.Flush()
