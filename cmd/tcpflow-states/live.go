@@ -13,7 +13,6 @@ import (
 	"github.com/tcpflow-states/tcpflow-states/capture/filter"
 	"github.com/tcpflow-states/tcpflow-states/capture/live"
 	"github.com/tcpflow-states/tcpflow-states/internal/privilege"
-	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
 // liveOptions are the flags of live. What analyze has, means the same.
@@ -146,7 +145,7 @@ const idle = 100 * time.Millisecond
 // remarkOn says something that is no error.
 func (o *liveOptions) remarkOn(text string) {
 	if !o.quiet {
-		fmt.Fprintln(&o.asides, "tcpflow-states: "+report.Clean(text))
+		complainTo(&o.asides, errors.New(text))
 	}
 }
 

@@ -377,6 +377,9 @@ func (v *viewer) Snapshot(ctx context.Context, want top.Want) (top.Snapshot, err
 	}
 	c := v.counters()
 	snap.Capture.Frames, snap.Capture.Drops, snap.Capture.Ring = c.Frames, c.Dropped, c.Full
+	if !c.Up {
+		snap.Title += "  (interface is down)"
+	}
 	v.merge(&snap, parts)
 	v.complete(&snap)
 	return snap, nil
