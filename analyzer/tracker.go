@@ -113,6 +113,7 @@ type Tracker struct {
 	recent   []bool // of each of them: it was asked for since the hand came by
 	unused   []roomy
 	scratch  *Flow    // of Each
+	blank    Flow     // what it is when it is no flow
 	free     []uint32 // places without a flow
 	clock    int      // goes round the places, and looks who can sleep
 	touched  uint64   // see foresee.go

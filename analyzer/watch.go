@@ -12,6 +12,7 @@ import "time"
 type told struct {
 	detector *Detector
 	side     Side
+	severity Severity
 }
 
 // watched says until when each side may rest where it is: 0 where it may for ever.
@@ -109,7 +110,7 @@ func (t *Tracker) tell(f *Flow, list []Finding) {
 		if n.Pending || f.hasTold(n) {
 			continue
 		}
-		f.told = append(f.told, told{n.Detector, n.Side})
+		f.told = append(f.told, told{n.Detector, n.Side, n.Severity})
 		t.cfg.OnFinding(f, n)
 	}
 }

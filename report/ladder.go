@@ -41,6 +41,14 @@ type rung struct {
 // Step takes the next step of the flow.
 func (l *Ladder) Step(s *analyzer.Step) { l.steps = append(l.steps, newRung(s)) }
 
+// Keep lets go of all segments but the last n, once there are twice as many: of a
+// flow that goes on and on, of which WriteTail draws the end.
+func (l *Ladder) Keep(n int) {
+	if len(l.steps) >= 2*n {
+		l.steps = append(l.steps[:0], l.steps[len(l.steps)-n:]...)
+	}
+}
+
 // Aside takes a step of another flow on the same pair of addresses: a SYN that
 // may turn out to be no new flow but a challenge to this one.
 func (l *Ladder) Aside(s *analyzer.Step) {
@@ -91,7 +99,8 @@ type ladderWriter struct {
 	p     *painter
 	f     *analyzer.Flow
 	width int
-	bare  bool // segments, states and findings alone
+	bare  bool   // segments, states and findings alone
+	last  string // as of when both sides stand where they do
 
 	timeWidth, frameWidth, arrow int
 
@@ -131,8 +140,48 @@ func (l *Ladder) WriteBare(w io.Writer, f *analyzer.Flow, width int) error {
 	return d.out.Flush()
 }
 
+// WriteTail draws a flow of which the Ladder has only the latest steps, or none
+// yet: what has brought both sides to where these begin, a line for each change,
+// then the steps, and last where both sides stand and as of when, as in "now".
+func (l *Ladder) WriteTail(w io.Writer, f *analyzer.Flow, width int, last string) error {
+	d := l.writer(w, f, Options{Width: width})
+	d.bare, d.last = true, last
+	d.columns()
+	d.before(l.steps)
+	if drawn := uint64(len(l.steps)); f.Frames > drawn {
+		d.remark("⋮ ", "segments that are not drawn: "+Thousands(f.Frames-drawn))
+	}
+	d.rungs(l)
+	return d.out.Flush()
+}
+
+// before draws how both sides came to where the steps begin.
+func (d *ladderWriter) before(steps []rung) {
+	var known [2]bool
+	d.others = nil
+	for i := range d.f.Transitions {
+		t := &d.f.Transitions[i]
+		if !known[t.Side] {
+			d.state[t.Side], d.basis[t.Side], known[t.Side] = t.From, analyzer.Assumed, true
+		}
+		silent := t.Trigger == analyzer.Timeout || t.Trigger == analyzer.RcvICMP
+		if t.Withdrawn == nil && (silent || len(steps) == 0 || steps[0].after(t.Frame, t.Time)) {
+			d.others = append(d.others, t)
+		}
+	}
+	for s := range known {
+		if !known[s] {
+			d.state[s], d.basis[s] = d.f.Sides[s].State, d.f.Sides[s].Basis
+		}
+	}
+	slices.SortStableFunc(d.others, func(a, b *analyzer.Transition) int { return cmp.Compare(a.Time, b.Time) })
+	for len(d.others) > 0 && (len(steps) == 0 || d.others[0].Time <= steps[0].time) {
+		d.other()
+	}
+}
+
 func (l *Ladder) writer(w io.Writer, f *analyzer.Flow, o Options) *ladderWriter {
-	d := &ladderWriter{out: bufio.NewWriter(w), p: newPainter(o.Color), f: f, width: o.Width, captures: o.Captures}
+	d := &ladderWriter{out: bufio.NewWriter(w), p: newPainter(o.Color), f: f, width: o.Width, captures: o.Captures, last: "at the end"}
 	if d.width <= 0 {
 		d.width = 100
 	}
@@ -413,7 +462,7 @@ func (d *ladderWriter) end() {
 	for s := range d.f.Sides {
 		state[s], basis[s] = d.f.Sides[s].State, d.f.Sides[s].Basis
 	}
-	d.line(d.f.Now, "-", center("at the end", d.arrow), state, basis)
+	d.line(d.f.Now, "-", center(d.last, d.arrow), state, basis)
 }
 
 // states says since when both sides are in their states, and what the marks

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"net/netip"
 	"os"
 	"time"
 
@@ -107,10 +109,19 @@ func (a *around) refresh(ctx context.Context) {
 
 // owner says who holds a side's socket; nil: nobody knows.
 func (a *around) owner(f *analyzer.Flow, s analyzer.Side) *report.Owner {
-	if a.owners == nil || s == analyzer.NoSide {
+	if s == analyzer.NoSide {
 		return nil
 	}
-	who, known := a.owners.Owner(f.Addr(s), f.Addr(s.Peer()))
+	return a.ownerOf(f.Addr(s), f.Addr(s.Peer()))
+}
+
+// ownerOf says who holds the socket with these ends. Where only the listener is
+// known that it may belong to, that one's.
+func (a *around) ownerOf(local, remote netip.AddrPort) *report.Owner {
+	if a.owners == nil {
+		return nil
+	}
+	who, known := a.owners.Owner(local, remote)
 	if !known {
 		return nil
 	}
@@ -131,6 +142,19 @@ func listenerOf(f *analyzer.Flow) metrics.Listener {
 	return metrics.Listener{Addr: f.Key.Addr[v], Port: f.Key.Port[v]}
 }
 
+// listening says who has the listener at an address.
+func (a *around) listening(at netip.AddrPort) string {
+	if a.owners == nil {
+		return ""
+	}
+	who, known := a.owners.Owner(at, netip.AddrPort{})
+	if !known {
+		return ""
+	}
+	who.Relation = sockets.Holds // that it listens, who asks knows
+	return who.String()
+}
+
 // look asks the kernel for its sockets.
 func (a *around) look() (*sockets.Dump, error) {
 	dump, err := a.owners.Look()
@@ -141,8 +165,8 @@ func (a *around) look() (*sockets.Dump, error) {
 }
 
 // compare lays flows beside them.
-func (a *around) compare(flows iter.Seq[kernelcheck.Flow], dump *sockets.Dump) error {
-	return a.kernel.Check(flows, dump).Text(os.Stderr)
+func (a *around) compare(w io.Writer, flows iter.Seq[kernelcheck.Flow], dump *sockets.Dump) error {
+	return a.kernel.Check(flows, dump).Text(w)
 }
 
 // counters are those of all rings.

@@ -89,7 +89,7 @@ func (o *liveOptions) directory(flag, path string) (*evidence.Dir, error) {
 	_, err := os.Stat(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	dir, err := evidence.OpenDir(path, evidence.Limits{Octets: o.size << 20, Files: o.files}, func(text string) {
-		fmt.Fprintln(os.Stderr, "tcpflow-states: "+report.Clean(text))
+		complainTo(&o.asides, errors.New(text))
 	})
 	if err == nil && missing {
 		err = privilege.Give(path, o.user)

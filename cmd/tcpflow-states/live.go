@@ -24,10 +24,12 @@ type liveOptions struct {
 	count       uint64
 	interval    time.Duration
 	events      bool
+	top         bool
 	owners      bool
 	kernelCheck bool
 	user        string
 	metrics     string
+	asides      asides
 }
 
 func newLive() *cobra.Command {
@@ -43,6 +45,7 @@ on findings asks for them. At the end it says what analyze says of a capture.
 --events writes each change of state of both sides as it happens, with its basis.
 --interval writes how many sides are in each state. With -o ndjson findings,
 changes and counts are objects, and flows are written as they end.
+--top shows it all on a full screen: ? lists its keys.
 
 A socket of this host has the process, container or pod that holds it named. That
 wants to look into other processes: --owners=false gives up more privileges.
@@ -55,6 +58,7 @@ first segment on as far as memory reaches; --write-all keeps every frame.
 CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 		Example: `  tcpflow-states live -i eth0
   tcpflow-states live -i any -f 'tcp port 5432' --events
+  tcpflow-states live -i eth0 --top
   tcpflow-states live -i eth0 --interval 10s --duration 1h
   tcpflow-states live -i eth0 -o ndjson | jq -c 'select(.type=="finding")'
   tcpflow-states live -i eth0 --write /var/lib/tcpflow-states --user nobody
@@ -69,6 +73,7 @@ CAP_NET_RAW: tcpflow-states interfaces says what is missing.`,
 	fs.DurationVar(&o.duration, "duration", 0, "end after so long")
 	fs.Uint64Var(&o.count, "count", 0, "end after `N` frames")
 	fs.BoolVar(&o.events, "events", false, "write each change of state of both sides")
+	fs.BoolVar(&o.top, "top", false, "show a full-screen view in place of lines: states, listeners, stuck flows")
 	fs.DurationVar(&o.interval, "interval", 0, "write how many sides are in each state, every so often")
 	fs.BoolVar(&o.owners, "owners", true, "name the process, container or pod that holds a socket of this host")
 	fs.BoolVar(&o.kernelCheck, "kernel-check", false, "every 10 s, lay the states of this host's sockets beside the kernel's, and say where they differ")
@@ -140,7 +145,7 @@ const idle = 100 * time.Millisecond
 // remarkOn says something that is no error.
 func (o *liveOptions) remarkOn(text string) {
 	if !o.quiet {
-		complain(errors.New(text))
+		complainTo(&o.asides, errors.New(text))
 	}
 }
 
@@ -151,6 +156,10 @@ func (o *liveOptions) check() error {
 		return fmt.Errorf("--limit %d: give 0 (all) or more", o.limit)
 	case o.duration < 0 || o.interval < 0:
 		return errors.New("--duration and --interval take no negative time")
+	case o.top:
+		if err := o.checkTop(); err != nil {
+			return err
+		}
 	case (o.events || o.interval > 0) && o.format.Events == nil:
 		return fmt.Errorf("-o %s has nothing but flows and a summary: for --events and --interval give -o table or -o ndjson", o.format.Name)
 	}

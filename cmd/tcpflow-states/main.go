@@ -9,6 +9,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -68,12 +69,14 @@ func run() int {
 }
 
 // complain writes an error. Its text may have file names in it.
-func complain(err error) {
+func complain(err error) { complainTo(os.Stderr, err) }
+
+func complainTo(w io.Writer, err error) {
 	lines := strings.Split(strings.TrimRight(err.Error(), "\n"), "\n")
 	for i, line := range lines {
 		lines[i] = report.Clean(line)
 	}
-	fmt.Fprintln(os.Stderr, "tcpflow-states: "+strings.Join(lines, "\n"))
+	fmt.Fprintln(w, "tcpflow-states: "+strings.Join(lines, "\n"))
 }
 
 func newRoot() *cobra.Command {

@@ -41,6 +41,8 @@ type sniffer struct {
 	around around
 	keep   keep
 	asking sync.Mutex // one asks at a time
+
+	viewErr error // with which the full-screen view ended
 }
 
 // lane is a ring, and what follows the flows in it, for one goroutine.
@@ -51,6 +53,7 @@ type lane struct {
 	tracker *analyzer.Tracker
 	feed    *metrics.Feed    // nil without --metrics
 	keeper  *evidence.Keeper // nil without --write
+	view    *laneView        // nil without --top
 	now     int64            // the capture's clock
 	told    live.Counters    // as they were when the Tracker was last told of drops,
 	toldAt  int64            // at this time
@@ -111,6 +114,9 @@ func (s *sniffer) prepare(sources []live.Source, file *os.File) {
 		if s.keep.keepers != nil {
 			l.keeper = s.keep.keepers[i]
 		}
+		if o.top {
+			l.view = newLaneView(l)
+		}
 		l.tracker = analyzer.New(l.watching())
 		s.lanes = append(s.lanes, l)
 	}
@@ -119,7 +125,7 @@ func (s *sniffer) prepare(sources []live.Source, file *os.File) {
 		options.Captures = names
 	}
 	s.renderer = o.format.New(s.out, s.meta(), options)
-	if o.format.Events != nil {
+	if o.format.Events != nil && !o.top {
 		s.events = o.format.Events(s.out, o.color(file))
 		_, s.calm = s.events.(*report.Log)
 	}
@@ -143,6 +149,9 @@ func (l *lane) watching() analyzer.Config {
 	if l.o.events {
 		cfg.OnTransition = l.onTransition
 	}
+	if l.view != nil {
+		cfg.OnStep = l.view.onStep
+	}
 	return cfg
 }
 
@@ -155,6 +164,9 @@ func (l *lane) onHandshake(f *analyzer.Flow) {
 func (l *lane) onFlow(f *analyzer.Flow) {
 	if l.keeper != nil {
 		l.keeper.Ended(f)
+	}
+	if l.view != nil {
+		l.view.onFlow(f)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,6 +183,9 @@ func (l *lane) onFinding(f *analyzer.Flow, n *analyzer.Finding) {
 	}
 	if l.keeper != nil && l.o.matters(n) {
 		l.keeper.Finding(f, n, l.now)
+	}
+	if l.view != nil {
+		l.view.onFinding(f, n)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -217,6 +232,9 @@ func (s *sniffer) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, s.stop)()
 	var lanes, others sync.WaitGroup
 	others.Go(func() { s.flusher(ctx) })
+	if s.o.top {
+		others.Go(func() { s.watch(ctx) })
+	}
 	for _, task := range s.tasks() {
 		others.Go(func() { task.repeat(ctx, s) })
 	}
@@ -271,10 +289,10 @@ func (l *lane) run() {
 			}
 			return
 		}
-		l.take(&p)
 		if l.asked.Load() {
-			l.answer()
+			l.answer() // first: who asks wants what was true for a while, not what p begins
 		}
+		l.take(&p)
 		if l.o.count > 0 && l.src.Stats().Frames >= l.o.count {
 			l.src.Stop()
 		}
@@ -369,7 +387,7 @@ func (s *sniffer) finish(file *os.File) error {
 	s.mu.Lock()
 	s.ending = true
 	s.mu.Unlock()
-	var failed error
+	failed := s.viewErr
 	for _, l := range s.lanes {
 		l.lose()
 		l.tracker.Close()

@@ -29,6 +29,9 @@ func (s *sniffer) tasks() (list []task) {
 	if s.around.kernel != nil {
 		list = append(list, task{10 * time.Second, (*sniffer).checkKernel})
 	}
+	if s.o.top {
+		list = append(list, task{walkEvery, (*sniffer).walk})
+	}
 	if s.o.interval > 0 {
 		list = append(list, task{s.o.interval, (*sniffer).census})
 	}
@@ -100,12 +103,11 @@ func (s *sniffer) census() error {
 		mu.Lock()
 		defer mu.Unlock()
 		now = max(now, l.now)
-		for role := range c {
-			for state, n := range c[role] {
-				sum[role][state] += n
-			}
-		}
+		addCensus(&sum, &c)
 	})
+	if now == 0 {
+		return nil // the lanes have ended
+	}
 	c := s.counters()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,5 +131,5 @@ func (s *sniffer) checkKernel() error {
 			return true
 		})
 	})
-	return s.around.compare(slices.Values(flows), dump)
+	return s.around.compare(&s.o.asides, slices.Values(flows), dump)
 }

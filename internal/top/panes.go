@@ -65,6 +65,9 @@ var sorts = [numPanes][]order{
 // sides is how many sockets are in a state.
 func (s *Snapshot) sides(state analyzer.State) int { return s.Census[0][state] + s.Census[1][state] }
 
+// allStuck is how many flows are stuck, those that it does not hold included.
+func (s *Snapshot) allStuck() int { return max(len(s.Stuck), s.StuckAll) }
+
 // trouble compares what is wrong now first, then what was, then how much there is.
 func trouble(a, b *Listener) int {
 	return cmp.Or(a.Stuck-b.Stuck, cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Findings, b.Findings),
@@ -259,7 +262,7 @@ func (m *model) title(p pane) string {
 	case listenerPane:
 		all = len(m.shown.Listeners)
 	case stuckPane:
-		all = len(m.shown.Stuck)
+		all = m.shown.allStuck()
 	}
 	switch {
 	case p == statePane:

@@ -55,7 +55,8 @@ type Snapshot struct {
 	Open      int             // flows that are held
 	Capture   Capture
 	Listeners []Listener // at most a few thousand; the view sorts them
-	Stuck     []Flow     // flows of which a side is stuck, likewise
+	Stuck     []Flow     // flows of which a side is stuck, likewise: the oldest
+	StuckAll  int        // how many there are; 0 where that is what Stuck has
 	Detail    *Detail    // of Want.Flow; nil when none was wanted
 }
 
@@ -71,7 +72,7 @@ type Capture struct {
 type Listener struct {
 	Address  string            // address:port, as in Flow.Server
 	Owner    string            // the process that has the socket; empty: not known
-	Open     int               // flows that are held
+	Open     int               // flows that are held and not over
 	HalfOpen int               // of these, those whose handshake is not done
 	Stuck    int               // of these, those with a side that is stuck
 	Failed   uint64            // handshakes that came to nothing, since the capture began

@@ -68,7 +68,7 @@ func (m *model) header() []string {
 	if c.Evicted > 0 {
 		lost += "  evicted " + count(c.Evicted)
 	}
-	counts := "flows " + report.Thousands(max(s.Open, 0)) + "  stuck " + report.Thousands(len(s.Stuck)) +
+	counts := "flows " + report.Thousands(max(s.Open, 0)) + "  stuck " + report.Thousands(s.allStuck()) +
 		"  frames " + count(c.Frames)
 	t = plain
 	if c.Drops > 0 || c.Evicted > 0 { // first, so that no terminal is too narrow for it
