@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"iter"
 	"net/netip"
 	"os"
 	"time"
@@ -64,7 +62,7 @@ func (a *around) serve(s *sniffer) (err error) {
 		l.feed = a.all.Feed()
 	}
 	if a.http, err = a.all.Listen(s.o.metrics); err != nil {
-		return fmt.Errorf("--metrics: %w", err)
+		return err
 	}
 	if w := a.http.Warning(); w != "" {
 		s.o.remarkOn(w)
@@ -153,20 +151,6 @@ func (a *around) listening(at netip.AddrPort) string {
 	}
 	who.Relation = sockets.Holds // that it listens, who asks knows
 	return who.String()
-}
-
-// look asks the kernel for its sockets.
-func (a *around) look() (*sockets.Dump, error) {
-	dump, err := a.owners.Look()
-	if err != nil {
-		return nil, fmt.Errorf("--kernel-check: %w", err)
-	}
-	return dump, nil
-}
-
-// compare lays flows beside them.
-func (a *around) compare(w io.Writer, flows iter.Seq[kernelcheck.Flow], dump *sockets.Dump) error {
-	return a.kernel.Check(flows, dump).Text(w)
 }
 
 // counters are those of all rings.

@@ -56,7 +56,7 @@ type lane struct {
 	view    *laneView        // nil without --top
 	now     int64            // the capture's clock
 	told    live.Counters    // as they were when the Tracker was last told of drops,
-	toldAt  int64            // at this time
+	toldAt  int64            // at this time by the host's clock; 0: never
 
 	asks  chan func()   // what others want done between two packets
 	asked atomic.Bool   // there is one
@@ -91,6 +91,7 @@ func sniff(o *liveOptions) (err error) {
 	s.prepare(sources, file)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second one kills: nobody may read what is still to be written
 	if err := s.around.open(ctx, s); err != nil {
 		return err
 	}
@@ -294,7 +295,7 @@ func (l *lane) run() {
 		}
 		l.take(&p)
 		if l.o.count > 0 && l.src.Stats().Frames >= l.o.count {
-			l.src.Stop()
+			return // not by way of Stop, after which all is read that the ring has
 		}
 	}
 }
@@ -302,9 +303,6 @@ func (l *lane) run() {
 // take takes one packet, or that none came.
 func (l *lane) take(p *capture.Packet) {
 	l.now = max(l.now, p.Time())
-	if l.now-l.toldAt >= lossesEvery {
-		l.lose()
-	}
 	switch p.Kind {
 	case capture.KindSegment:
 		x := &p.Segment
@@ -322,11 +320,9 @@ func (l *lane) take(p *capture.Packet) {
 	}
 }
 
-// lossesEvery is how often the kernel is asked what it had no room for, ns.
-const lossesEvery = int64(time.Second)
-
 // lose tells what was dropped since the last time, before what follows may rest on
-// what is missing. Counters and frames have the host's clock.
+// what is missing. The clock is the host's, as that of the frames is unless the
+// card has stamped them.
 func (l *lane) lose() {
 	c, now := l.src.Counters(), time.Now().UnixNano()
 	loss := analyzer.Loss{From: l.toldAt, To: now, Frames: c.Frames - l.told.Frames, Dropped: c.Dropped - l.told.Dropped}
