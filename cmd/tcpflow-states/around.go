@@ -22,24 +22,28 @@ import (
 type around struct {
 	owners *sockets.Cache       // nil: not asked for, or not to be had here
 	kernel *kernelcheck.Checker // nil without --kernel-check
+	beside *sockets.Cache       // what kernel compares with
 	all    *metrics.Metrics     // nil without --metrics
 	http   *metrics.Exporter
 }
 
 // open opens what stays, once the interface is open, and then gives up all else.
-func (a *around) open(ctx context.Context, s *sniffer) (err error) {
+func (a *around) open(ctx context.Context, s *sniffer) error {
 	o := s.o
 	if o.owners || o.kernelCheck {
-		a.owners, err = sockets.NewCache(sockets.Options{Info: o.kernelCheck})
+		cache, err := sockets.NewCache(sockets.Options{Info: o.kernelCheck})
 		switch {
 		case err != nil && o.kernelCheck:
 			return fmt.Errorf("--kernel-check: %w", err)
 		case err != nil && o.verbose:
 			o.remarkOn("no owners of sockets: " + err.Error())
 		}
-	}
-	if o.kernelCheck {
-		a.kernel = new(kernelcheck.Checker)
+		if o.owners {
+			a.owners = cache
+		}
+		if o.kernelCheck {
+			a.kernel, a.beside = new(kernelcheck.Checker), cache
+		}
 	}
 	if o.metrics != "" {
 		if err := a.serve(s); err != nil {
@@ -91,9 +95,10 @@ func (a *around) drop(s *sniffer) error {
 	return nil
 }
 
-// refresh keeps what is known of sockets a second old at most.
+// refresh looks at the sockets as soon as that is due, once a second, so that a
+// lane with a finding seldom has to.
 func (a *around) refresh(ctx context.Context) {
-	every := time.NewTicker(time.Second)
+	every := time.NewTicker(100 * time.Millisecond)
 	defer every.Stop()
 	for {
 		a.owners.Refresh() // what cannot be looked at has no owner

@@ -383,12 +383,11 @@ func (s *sniffer) finish(file *os.File) error {
 	s.mu.Lock()
 	s.ending = true
 	s.mu.Unlock()
-	failed := s.viewErr
 	for _, l := range s.lanes {
 		l.lose()
 		l.tracker.Close()
-		failed = errors.Join(failed, l.err)
 	}
+	failed := s.failure()
 	s.keep.close(s.o)
 	s.around.close(failed)
 	s.across()
@@ -410,5 +409,22 @@ func (s *sniffer) finish(file *os.File) error {
 	if file != os.Stdout {
 		s.wrote(file.Close())
 	}
-	return s.verdict(summary)
+	if err := s.verdict(summary); err != nil || s.viewErr == nil {
+		return err
+	}
+	return errReported
+}
+
+// failure is why it has ended before it was to. An interface that is removed is so
+// for all rings: what all say is said once.
+func (s *sniffer) failure() error {
+	list := []error{s.viewErr}
+	said := map[string]bool{}
+	for _, l := range s.lanes {
+		if l.err != nil && !said[l.err.Error()] {
+			said[l.err.Error()] = true
+			list = append(list, l.err)
+		}
+	}
+	return errors.Join(list...)
 }

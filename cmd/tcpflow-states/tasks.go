@@ -159,7 +159,7 @@ func (s *sniffer) census() error {
 // they are about us, not about the traffic. Where the kernel does not answer the
 // capture goes on.
 func (s *sniffer) checkKernel() error {
-	dump, err := s.around.owners.Look()
+	dump, err := s.around.beside.Look()
 	if err != nil {
 		s.o.remarkOn("--kernel-check: " + err.Error())
 		return nil

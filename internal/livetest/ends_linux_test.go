@@ -285,3 +285,12 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("ended with %d, want by the signal", code)
 	}
 }
+
+// Who wants no owners looks into no process, also to compare with the kernel.
+func TestOwnersGivenUp(t *testing.T) {
+	_, b := hosts(t)
+	live := b.live("--kernel-check", "--owners=false")
+	if code := live.stop(); code != 0 || live.err.has("CAP_SYS_PTRACE") || !live.err.has("it has no capability") {
+		t.Errorf("ended with %d\n%s", code, &live.err)
+	}
+}
