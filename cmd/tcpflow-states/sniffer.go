@@ -215,7 +215,7 @@ func (l *lane) onTransition(f *analyzer.Flow, t *analyzer.Transition) {
 }
 
 // wrote takes the error of something written. There is no more use in going on
-// after one: clock sees it.
+// after one: flush sees it.
 func (s *sniffer) wrote(err error) {
 	if s.analysis.err == nil {
 		s.analysis.err = err
@@ -232,7 +232,6 @@ func (s *sniffer) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(ctx, s.stop)()
 	var lanes, others sync.WaitGroup
-	others.Go(func() { s.flusher(ctx) })
 	if s.o.top {
 		others.Go(func() { s.watch(ctx) })
 	}
@@ -250,25 +249,13 @@ func (s *sniffer) run(ctx context.Context) {
 // flushEvery is how long what is written may wait for more.
 const flushEvery = 50 * time.Millisecond
 
-// flusher writes out what there is, until nobody reads it any more.
-func (s *sniffer) flusher(ctx context.Context) {
-	every := time.NewTicker(flushEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-		}
-		s.mu.Lock()
-		s.wrote(s.out.Flush())
-		err := s.analysis.err
-		s.mu.Unlock()
-		if err != nil {
-			s.stop()
-			return
-		}
-	}
+// flush writes out what there is. Its error is that with which anything written
+// has ended.
+func (s *sniffer) flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrote(s.out.Flush())
+	return s.analysis.err
 }
 
 // stop lets all lanes end.

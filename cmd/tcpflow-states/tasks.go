@@ -19,9 +19,9 @@ type task struct {
 	do    func(*sniffer) error
 }
 
-// tasks are those that the flags ask for.
-func (s *sniffer) tasks() (list []task) {
-	list = append(list, task{time.Second, (*sniffer).lose})
+// tasks are those that there always are, and those that the flags ask for.
+func (s *sniffer) tasks() []task {
+	list := []task{{flushEvery, (*sniffer).flush}, {time.Second, (*sniffer).lose}}
 	if s.keep.keepers != nil || s.keep.rotator != nil {
 		list = append(list, task{time.Second, (*sniffer).keepOn})
 	}

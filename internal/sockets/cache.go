@@ -105,7 +105,8 @@ func (c *Cache) known(local, remote netip.AddrPort) (o Owner, ok, unseen bool) {
 }
 
 // Refresh looks now, unless it did within the last second. Called several times
-// a second by a goroutine of its own, it looks before Owner has to. It returns what kept it from looking at the own network namespace's sockets.
+// a second by a goroutine of its own, it looks before Owner has to. It returns
+// what kept it from looking at the own network namespace's sockets.
 func (c *Cache) Refresh() error {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
