@@ -269,8 +269,9 @@ func TestSecondSignal(t *testing.T) {
 	a, b := hosts(t)
 	listener := b.listen(servicePort)
 	live := b.live("--events", "-o", "ndjson")
-	live.out.mu.Lock()                                // the reader waits for it
-	for port := uint16(30000); port < 30400; port++ { // some 800 KiB, of which the pipe and the buffer take 128
+	live.out.mu.Lock() // the reader waits for it
+	// Some 800 KiB, of which the pipe and the buffer take 128.
+	for port := uint16(30000); port < 30400; port++ {
 		connection(a, b, listener, port)
 	}
 	live.signal(syscall.SIGINT)
