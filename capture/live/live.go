@@ -36,6 +36,10 @@ const DefaultTick = 250 * time.Millisecond
 // been removed.
 var ErrGone = errors.New("interface was removed")
 
+// ErrPermission is wrapped by the error of Open where Linux does not let this
+// process capture on any interface: it lacks CAP_NET_RAW, or more.
+var ErrPermission = errors.New("no permission to capture")
+
 // Config says what to capture. All but Interface may be zero.
 type Config struct {
 	// Interface is a name, or Any. Any takes what every interface shows, those

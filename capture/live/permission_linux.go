@@ -2,6 +2,7 @@ package live
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,8 +11,8 @@ import (
 // permissionProblem says why there is no packet socket, and what would help.
 func permissionProblem(err error) Missing {
 	switch {
-	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
-		return Missing{"no permission to capture", permissionRemedy()}
+	case errors.Is(err, fs.ErrPermission):
+		return Missing{ErrPermission.Error(), permissionRemedy()}
 	case errors.Is(err, unix.EAFNOSUPPORT):
 		return Missing{"the kernel has no packet sockets", "load the module: modprobe af_packet"}
 	}

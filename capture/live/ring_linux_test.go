@@ -298,7 +298,7 @@ func TestCapability(t *testing.T) {
 	}
 	s.Close()
 	_, err = Open(Config{Interface: "vb"})
-	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "sudo setcap cap_net_raw+ep /") || !strings.Contains(err.Error(), "--cap-add=NET_RAW") {
+	if !errors.Is(err, unix.EPERM) || !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), "sudo setcap cap_net_raw+ep /") || !strings.Contains(err.Error(), "--cap-add=NET_RAW") {
 		t.Errorf("without: %v", err)
 	}
 	list, err := Interfaces()

@@ -5,6 +5,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,11 @@ type socket struct {
 func newSocket(c *Config) (*socket, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, lacks(c.Interface, permissionProblem(err), err)
+		problem := permissionProblem(err)
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w: %w", ErrPermission, err)
+		}
+		return nil, lacks(c.Interface, problem, err)
 	}
 	s := &socket{fd: fd}
 	if err := s.setUp(c); err != nil {

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"iter"
 	"net/netip"
 	"os"
 	"time"
@@ -24,24 +22,28 @@ import (
 type around struct {
 	owners *sockets.Cache       // nil: not asked for, or not to be had here
 	kernel *kernelcheck.Checker // nil without --kernel-check
+	beside *sockets.Cache       // what kernel compares with
 	all    *metrics.Metrics     // nil without --metrics
 	http   *metrics.Exporter
 }
 
 // open opens what stays, once the interface is open, and then gives up all else.
-func (a *around) open(ctx context.Context, s *sniffer) (err error) {
+func (a *around) open(ctx context.Context, s *sniffer) error {
 	o := s.o
 	if o.owners || o.kernelCheck {
-		a.owners, err = sockets.NewCache(sockets.Options{Info: o.kernelCheck})
+		cache, err := sockets.NewCache(sockets.Options{Info: o.kernelCheck})
 		switch {
 		case err != nil && o.kernelCheck:
 			return fmt.Errorf("--kernel-check: %w", err)
 		case err != nil && o.verbose:
 			o.remarkOn("no owners of sockets: " + err.Error())
 		}
-	}
-	if o.kernelCheck {
-		a.kernel = new(kernelcheck.Checker)
+		if o.owners {
+			a.owners = cache
+		}
+		if o.kernelCheck {
+			a.kernel, a.beside = new(kernelcheck.Checker), cache
+		}
 	}
 	if o.metrics != "" {
 		if err := a.serve(s); err != nil {
@@ -64,7 +66,7 @@ func (a *around) serve(s *sniffer) (err error) {
 		l.feed = a.all.Feed()
 	}
 	if a.http, err = a.all.Listen(s.o.metrics); err != nil {
-		return fmt.Errorf("--metrics: %w", err)
+		return err
 	}
 	if w := a.http.Warning(); w != "" {
 		s.o.remarkOn(w)
@@ -93,9 +95,10 @@ func (a *around) drop(s *sniffer) error {
 	return nil
 }
 
-// refresh keeps what is known of sockets a second old at most.
+// refresh looks at the sockets as soon as that is due, once a second, so that a
+// lane with a finding seldom has to.
 func (a *around) refresh(ctx context.Context) {
-	every := time.NewTicker(time.Second)
+	every := time.NewTicker(100 * time.Millisecond)
 	defer every.Stop()
 	for {
 		a.owners.Refresh() // what cannot be looked at has no owner
@@ -153,20 +156,6 @@ func (a *around) listening(at netip.AddrPort) string {
 	}
 	who.Relation = sockets.Holds // that it listens, who asks knows
 	return who.String()
-}
-
-// look asks the kernel for its sockets.
-func (a *around) look() (*sockets.Dump, error) {
-	dump, err := a.owners.Look()
-	if err != nil {
-		return nil, fmt.Errorf("--kernel-check: %w", err)
-	}
-	return dump, nil
-}
-
-// compare lays flows beside them.
-func (a *around) compare(w io.Writer, flows iter.Seq[kernelcheck.Flow], dump *sockets.Dump) error {
-	return a.kernel.Check(flows, dump).Text(w)
 }
 
 // counters are those of all rings.

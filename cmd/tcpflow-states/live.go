@@ -123,6 +123,8 @@ func (o *liveOptions) openInterface(frames func(int) func(*capture.Frame)) ([]li
 		return nil, fmt.Errorf("--workers %d: give 1 or more", o.workers)
 	case o.buffer < 2 || o.buffer > 1<<10:
 		return nil, fmt.Errorf("--buffer %d: give 2 to 1024, in MiB", o.buffer)
+	case o.await && o.workers > 1:
+		return nil, errors.New("--await: several rings cannot wait for an interface's return: leave --workers out")
 	}
 	if o.filter != "" {
 		f, err := filter.Parse(o.filter, live.FilterOptions)
@@ -133,9 +135,20 @@ func (o *liveOptions) openInterface(frames func(int) func(*capture.Frame)) ([]li
 	}
 	sources, err := live.OpenSeveral(cfg, o.workers)
 	if err != nil {
-		return nil, privilege.Explain(err)
+		return nil, remedied(err)
 	}
 	return sources, nil
+}
+
+// remedied has, where this process may not capture, the one remedy for the place
+// that it runs in, and not all that there are.
+func remedied(err error) error {
+	var e *capture.Error
+	if !errors.Is(err, live.ErrPermission) || !errors.As(err, &e) {
+		return err
+	}
+	e.Remedy = ""
+	return privilege.Explain(err)
 }
 
 // idle is how long a ring without packets lets its worker wait before that has a

@@ -56,7 +56,7 @@ type lane struct {
 	view    *laneView        // nil without --top
 	now     int64            // the capture's clock
 	told    live.Counters    // as they were when the Tracker was last told of drops,
-	toldAt  int64            // at this time
+	toldAt  int64            // at this time by the host's clock; 0: never
 
 	asks  chan func()   // what others want done between two packets
 	asked atomic.Bool   // there is one
@@ -91,6 +91,7 @@ func sniff(o *liveOptions) (err error) {
 	s.prepare(sources, file)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second one kills: nobody may read what is still to be written
 	if err := s.around.open(ctx, s); err != nil {
 		return err
 	}
@@ -214,7 +215,7 @@ func (l *lane) onTransition(f *analyzer.Flow, t *analyzer.Transition) {
 }
 
 // wrote takes the error of something written. There is no more use in going on
-// after one: clock sees it.
+// after one: flush sees it.
 func (s *sniffer) wrote(err error) {
 	if s.analysis.err == nil {
 		s.analysis.err = err
@@ -231,7 +232,6 @@ func (s *sniffer) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(ctx, s.stop)()
 	var lanes, others sync.WaitGroup
-	others.Go(func() { s.flusher(ctx) })
 	if s.o.top {
 		others.Go(func() { s.watch(ctx) })
 	}
@@ -249,25 +249,13 @@ func (s *sniffer) run(ctx context.Context) {
 // flushEvery is how long what is written may wait for more.
 const flushEvery = 50 * time.Millisecond
 
-// flusher writes out what there is, until nobody reads it any more.
-func (s *sniffer) flusher(ctx context.Context) {
-	every := time.NewTicker(flushEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-		}
-		s.mu.Lock()
-		s.wrote(s.out.Flush())
-		err := s.analysis.err
-		s.mu.Unlock()
-		if err != nil {
-			s.stop()
-			return
-		}
-	}
+// flush writes out what there is. Its error is that with which anything written
+// has ended.
+func (s *sniffer) flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrote(s.out.Flush())
+	return s.analysis.err
 }
 
 // stop lets all lanes end.
@@ -294,7 +282,7 @@ func (l *lane) run() {
 		}
 		l.take(&p)
 		if l.o.count > 0 && l.src.Stats().Frames >= l.o.count {
-			l.src.Stop()
+			return // not by way of Stop, after which all is read that the ring has
 		}
 	}
 }
@@ -302,9 +290,6 @@ func (l *lane) run() {
 // take takes one packet, or that none came.
 func (l *lane) take(p *capture.Packet) {
 	l.now = max(l.now, p.Time())
-	if l.now-l.toldAt >= lossesEvery {
-		l.lose()
-	}
 	switch p.Kind {
 	case capture.KindSegment:
 		x := &p.Segment
@@ -322,11 +307,9 @@ func (l *lane) take(p *capture.Packet) {
 	}
 }
 
-// lossesEvery is how often the kernel is asked what it had no room for, ns.
-const lossesEvery = int64(time.Second)
-
 // lose tells what was dropped since the last time, before what follows may rest on
-// what is missing. Counters and frames have the host's clock.
+// what is missing. The clock is the host's, as that of the frames is unless the
+// card has stamped them.
 func (l *lane) lose() {
 	c, now := l.src.Counters(), time.Now().UnixNano()
 	loss := analyzer.Loss{From: l.toldAt, To: now, Frames: c.Frames - l.told.Frames, Dropped: c.Dropped - l.told.Dropped}
@@ -387,12 +370,11 @@ func (s *sniffer) finish(file *os.File) error {
 	s.mu.Lock()
 	s.ending = true
 	s.mu.Unlock()
-	failed := s.viewErr
 	for _, l := range s.lanes {
 		l.lose()
 		l.tracker.Close()
-		failed = errors.Join(failed, l.err)
 	}
+	failed := s.failure()
 	s.keep.close(s.o)
 	s.around.close(failed)
 	s.across()
@@ -414,5 +396,22 @@ func (s *sniffer) finish(file *os.File) error {
 	if file != os.Stdout {
 		s.wrote(file.Close())
 	}
-	return s.verdict(summary)
+	if err := s.verdict(summary); err != nil || s.viewErr == nil {
+		return err
+	}
+	return errReported
+}
+
+// failure is why it has ended before it was to. An interface that is removed is so
+// for all rings: what all say is said once.
+func (s *sniffer) failure() error {
+	list := []error{s.viewErr}
+	said := map[string]bool{}
+	for _, l := range s.lanes {
+		if l.err != nil && !said[l.err.Error()] {
+			said[l.err.Error()] = true
+			list = append(list, l.err)
+		}
+	}
+	return errors.Join(list...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -18,8 +19,9 @@ type task struct {
 	do    func(*sniffer) error
 }
 
-// tasks are those that the flags ask for.
-func (s *sniffer) tasks() (list []task) {
+// tasks are those that there always are, and those that the flags ask for.
+func (s *sniffer) tasks() []task {
+	list := []task{{flushEvery, (*sniffer).flush}, {time.Second, (*sniffer).lose}}
 	if s.keep.keepers != nil || s.keep.rotator != nil {
 		list = append(list, task{time.Second, (*sniffer).keepOn})
 	}
@@ -58,6 +60,12 @@ func (t task) repeat(ctx context.Context, s *sniffer) {
 	}
 }
 
+// lose asks the kernel what it had no room for.
+func (s *sniffer) lose() error {
+	s.ask((*lane).lose)
+	return nil
+}
+
 // keepOn completes files whose time has come.
 func (s *sniffer) keepOn() error {
 	s.ask(func(l *lane) {
@@ -79,17 +87,50 @@ func (s *sniffer) count() error {
 	return nil
 }
 
-// countSockets counts the sockets for the metrics: it looks at every flow.
-func (s *sniffer) countSockets() error {
-	s.ask(func(l *lane) {
-		l.tracker.Each(func(f *analyzer.Flow) bool {
-			at := listenerOf(f)
-			l.feed.Socket(at, metrics.Client, f.Sides[f.Client].State, f.Told(f.Client))
-			l.feed.Socket(at, metrics.Server, f.Sides[f.Server()].State, f.Told(f.Server()))
-			return true
+const (
+	walkPiece = 5 * time.Millisecond  // that looking at flows may hold up a lane
+	walkPause = 20 * time.Millisecond // until it may do so again
+	walkStep  = 64                    // flows between two looks at the clock
+)
+
+// piece looks at the flows from a place on, for walkPiece at most, and returns the
+// place to go on from; 0: that was all. The clock is the host's.
+func (l *lane) piece(place uint32, clock func() time.Time, visit func(place uint32, f *analyzer.Flow)) uint32 {
+	now := clock()
+	for end := now.Add(walkPiece); place != 0 && now.Before(end); now = clock() {
+		place = l.tracker.EachFrom(place, walkStep, visit)
+	}
+	return place
+}
+
+// eachFlow looks at every flow that is held from the first piece to the last. To
+// look at a million takes a second, for which the ring has no room: hence pieces.
+func (s *sniffer) eachFlow(visit func(*lane, *analyzer.Flow)) {
+	places := slices.Repeat([]uint32{1}, len(s.lanes))
+	for {
+		var more atomic.Bool // stays false when the lanes have ended
+		s.ask(func(l *lane) {
+			at := &places[l.number]
+			*at = l.piece(*at, time.Now, func(_ uint32, f *analyzer.Flow) { visit(l, f) })
+			if *at != 0 {
+				more.Store(true)
+			}
 		})
-		l.feed.Publish()
+		if !more.Load() {
+			return
+		}
+		time.Sleep(walkPause)
+	}
+}
+
+// countSockets counts the sockets for the metrics.
+func (s *sniffer) countSockets() error {
+	s.eachFlow(func(l *lane, f *analyzer.Flow) {
+		at := listenerOf(f)
+		l.feed.Socket(at, metrics.Client, f.Sides[f.Client].State, f.Told(f.Client))
+		l.feed.Socket(at, metrics.Server, f.Sides[f.Server()].State, f.Told(f.Server()))
 	})
+	s.ask(func(l *lane) { l.feed.Publish() })
 	return nil
 }
 
@@ -115,21 +156,15 @@ func (s *sniffer) census() error {
 }
 
 // checkKernel lays our states beside the kernel's. Differences are standard error's:
-// they are about us, not about the traffic.
+// they are about us, not about the traffic. Where the kernel does not answer the
+// capture goes on.
 func (s *sniffer) checkKernel() error {
-	dump, err := s.around.look()
+	dump, err := s.around.beside.Look()
 	if err != nil {
-		return err
+		s.o.remarkOn("--kernel-check: " + err.Error())
+		return nil
 	}
-	var flows []kernelcheck.Flow
-	var mu sync.Mutex
-	s.ask(func(l *lane) {
-		mu.Lock()
-		defer mu.Unlock()
-		l.tracker.Each(func(f *analyzer.Flow) bool {
-			flows = append(flows, kernelcheck.FlowOf(f))
-			return true
-		})
-	})
-	return s.around.compare(&s.o.asides, slices.Values(flows), dump)
+	flows := make([][]kernelcheck.Flow, len(s.lanes))
+	s.eachFlow(func(l *lane, f *analyzer.Flow) { flows[l.number] = append(flows[l.number], kernelcheck.FlowOf(f)) })
+	return s.around.kernel.Check(slices.Values(slices.Concat(flows...)), dump).Text(&s.o.asides)
 }

@@ -94,8 +94,6 @@ func (a *asides) release() {
 
 const (
 	walkEvery = 100 * time.Millisecond // between two pieces of a walk
-	walkPiece = 5 * time.Millisecond   // that each may hold up a lane: a twentieth
-	walkStep  = 64                     // flows between two looks at the clock
 	walkAgain = time.Second            // from the beginning of a walk to that of the next, at least
 
 	maxStuck     = 1000 // that the view is given: the oldest
@@ -182,9 +180,7 @@ func (v *laneView) walkOn(clock func() time.Time) {
 		}
 		v.began, v.next, v.walking = now, 1, seen{listeners: listeners{}}
 	}
-	for end := now.Add(walkPiece); v.next != 0 && now.Before(end); now = clock() {
-		v.next = v.tracker.EachFrom(v.next, walkStep, v.visit)
-	}
+	v.next = v.piece(v.next, clock, v.visit)
 	if v.next == 0 {
 		v.publish()
 	}

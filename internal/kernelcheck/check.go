@@ -37,7 +37,7 @@ func (f *Flow) ends(s analyzer.Side) (local, remote netip.AddrPort) {
 // The zero value works. It is not safe for concurrent use.
 type Checker struct {
 	// Lag is by how much the capture may run behind the kernel; 0 is 200 ms: a
-	// ring's block comes after 60 ms, and has to be read.
+	// ring's block comes after 100 ms at the most, and has to be read.
 	Lag time.Duration
 	// FinTimeout is the kernel's tcp_fin_timeout; 0 is 60 s.
 	FinTimeout time.Duration

@@ -40,7 +40,8 @@ type Feed struct {
 	other counts
 	seen  map[Listener]uint64 // activity of listeners that are not listed
 
-	sockets census
+	sockets  census
+	counting *listing // whose slots the census has; nil: none is at hand
 }
 
 // slot is what a listed listener has had since the last flush.
@@ -129,29 +130,31 @@ func (f *Feed) Socket(at Listener, side Role, state analyzer.State, stuck bool) 
 	if at == (Listener{}) {
 		return
 	}
-	i, ok := f.listing.place[at]
-	open := side == Server && analyzer.SynReceived <= state && state < analyzer.TimeWait
-	if !ok {
-		if open {
+	if side == Server && analyzer.SynReceived <= state && state < analyzer.TimeWait {
+		if i, ok := f.listing.place[at]; ok {
+			f.slots[i].activity++
+		} else {
 			f.see(at, 1)
 		}
+	}
+	if f.counting == nil {
+		f.counting = f.listing
+	}
+	if i, ok := f.counting.place[at]; ok {
+		f.sockets.listed[i].count(side, state, stuck)
+	} else {
 		f.sockets.other.count(side, state, stuck)
-		return
 	}
-	if open {
-		f.slots[i].activity++
-	}
-	f.sockets.listed[i].count(side, state, stuck)
 }
 
 // Publish ends a census: the sockets counted since the last one are those that
-// there are. Until the next one a scrape shows them.
+// there are. Until the next one a scrape shows them. A census may take a while, with
+// flushes in between: who is listed meanwhile is in the next.
 func (f *Feed) Publish() { f.m.publish(f) }
 
 // Flush hands on what was counted since the last flush, with the Tracker's
 // totals as they are now; now is in ns since 1970-01-01 UTC and decides only
-// which listeners are listed. Call it every second or so, and not within a
-// census: listings, and with them the slots of sockets, change here.
+// which listeners are listed. Call it every second or so.
 func (f *Feed) Flush(now int64, totals analyzer.Totals) {
 	f.m.flush(f, now, totals)
 }

@@ -183,7 +183,10 @@ func (m *Metrics) publish(f *Feed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f.published.sockets, f.sockets = f.sockets, f.published.sockets
-	f.published.listing = f.listing
+	if f.published.listing = f.counting; f.counting == nil {
+		f.published.listing = f.listing // no socket was counted
+	}
+	f.counting = nil
 	f.sockets.reset()
 }
 

@@ -516,3 +516,33 @@ func BenchmarkScrape(b *testing.B) {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
 	}
 }
+
+// A census that takes so long that another listener is listed meanwhile counts
+// every socket where it belongs.
+func TestFlushWithinCensus(t *testing.T) {
+	m := New(Config{Listeners: 1})
+	f := m.Feed()
+	a, b := listener(1, 80), listener(2, 80)
+	f.Handshake(a, analyzer.HandshakeEstablished, 1, 1)
+	f.Flush(60*second, analyzer.Totals{})
+	count := func() map[string]float64 {
+		f.Publish()
+		return values(families(t, m)["tcpflow_states_listener_sockets"], "listener")
+	}
+	f.Socket(a, Server, analyzer.Established, false)
+	for range 5000 {
+		f.Handshake(b, analyzer.HandshakeEstablished, 1, 1)
+	}
+	f.Flush(180*second, analyzer.Totals{})
+	f.Socket(b, Server, analyzer.Established, false)
+	f.Socket(b, Server, analyzer.Established, false)
+	if d := cmp.Diff(map[string]float64{"other": 3}, count()); d != "" {
+		t.Errorf("the census in which the listing changed: %s", d)
+	}
+	f.Socket(a, Server, analyzer.Established, false)
+	f.Socket(b, Server, analyzer.Established, false)
+	f.Socket(b, Server, analyzer.Established, false)
+	if d := cmp.Diff(map[string]float64{b.label(): 2, "other": 1}, count()); d != "" {
+		t.Errorf("the next: %s", d)
+	}
+}

@@ -104,9 +104,9 @@ func (c *Cache) known(local, remote netip.AddrPort) (o Owner, ok, unseen bool) {
 	return o, ok, inode != 0 && !missed && c.held[i].process == nil
 }
 
-// Refresh looks now, unless it did within the last second. Called once a
-// second by a goroutine of its own, it keeps Owner from ever having to. It
-// returns what kept it from looking at the own network namespace's sockets.
+// Refresh looks now, unless it did within the last second. Called several times
+// a second by a goroutine of its own, it looks before Owner has to. It returns
+// what kept it from looking at the own network namespace's sockets.
 func (c *Cache) Refresh() error {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()

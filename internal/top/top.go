@@ -124,14 +124,17 @@ func Run(ctx context.Context, source Source, o Options) error {
 	}
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel() // a Source that is waiting is not waited for
-	options := []tea.ProgramOption{tea.WithContext(inner), tea.WithOutput(o.Output), tea.WithoutSignalHandler()}
+	options := []tea.ProgramOption{tea.WithOutput(o.Output), tea.WithoutSignalHandler()}
 	if o.Input != nil {
 		options = append(options, tea.WithInput(o.Input))
 	}
 	if o.Width > 0 {
 		options = append(options, tea.WithWindowSize(o.Width, o.Height))
 	}
-	last, err := tea.NewProgram(newModel(inner, source, o), options...).Run()
+	program := tea.NewProgram(newModel(inner, source, o), options...)
+	// Not tea.WithContext, which closes the terminal under the goroutine that reads it.
+	defer context.AfterFunc(ctx, program.Quit)()
+	last, err := program.Run()
 	if ctx.Err() != nil {
 		return nil
 	}
