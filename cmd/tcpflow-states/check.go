@@ -373,8 +373,7 @@ func (t *trial) draw() error {
 	var list []*drawing
 	var texts []*bytes.Buffer
 	for _, f := range t.c.Failures {
-		fresh := !slices.ContainsFunc(list, func(d *drawing) bool { return d.number == f.Flow })
-		if f.Flow >= 0 && fresh && len(list) < drawn && !t.sameKey(list, f.Key) {
+		if f.Flow >= 0 && !isDrawn(list, f.Flow) && len(list) < drawn && !t.sameKey(list, f.Key) {
 			b := new(bytes.Buffer)
 			texts = append(texts, b)
 			list = append(list, &drawing{number: f.Flow, out: b, o: t.o.ladder})
@@ -398,14 +397,23 @@ func (t *trial) draw() error {
 	for i, d := range list {
 		t.c.Ladders = append(t.c.Ladders, report.CheckLadder{Flow: d.number, Text: shortened(texts[i].String())})
 	}
-	t.c.Show = "tcpflow-states show " + shellLine(append([]string{t.pair.capture}, t.flags()...)) + " --flow "
+	for _, f := range t.c.Failures {
+		if f.Flow >= 0 && !isDrawn(list, f.Flow) {
+			t.c.Show = fmt.Sprintf("tcpflow-states show %s --flow %d", shellLine(append([]string{t.pair.capture}, t.flags()...)), f.Flow)
+			break
+		}
+	}
 	return err
+}
+
+func isDrawn(list []*drawing, flow int) bool {
+	return slices.ContainsFunc(list, func(d *drawing) bool { return d.number == flow })
 }
 
 // sameKey reports whether a flow that is drawn fails in the same way.
 func (t *trial) sameKey(list []*drawing, key string) bool {
 	return slices.ContainsFunc(t.c.Failures, func(f expect.Failure) bool {
-		return f.Key == key && slices.ContainsFunc(list, func(d *drawing) bool { return d.number == f.Flow })
+		return f.Key == key && isDrawn(list, f.Flow)
 	})
 }
 

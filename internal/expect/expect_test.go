@@ -320,12 +320,12 @@ flows:
 		{"what is not known does not pass", "capture: {handshake: {rtt_server: {max: 1s..}}}\n",
 			[]string{"capture.handshake.rtt_server.max=not known: the capture does not show it"}},
 		{"a finding that must not be", "capture: {findings: {forbidden: [error]}}",
-			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (3 times)"}},
+			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (error, 3 times)"}},
 		{"but is expected", "capture: {findings: {forbidden: [error], required: [stuck-close-wait]}}", []string{}},
 		{"a name that is forbidden is", "capture: {findings: {forbidden: [stuck-close-wait]}}",
-			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (3 times)"}},
+			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (error, 3 times)"}},
 		{"no other finding", "capture: {findings: {allowed: [abortive-close]}}",
-			[]string{"capture.findings.allowed.stuck-close-wait=stuck-close-wait (3 times)"}},
+			[]string{"capture.findings.allowed.stuck-close-wait=stuck-close-wait (error, 3 times)"}},
 		{"too many", "capture: {findings: {allowed: {stuck-close-wait: ..2}}}", []string{"capture.findings.allowed.stuck-close-wait=3"}},
 		{"too few", "capture: {findings: {required: {stuck-close-wait: 4, abortive-close: 1}}}",
 			[]string{"capture.findings.required.abortive-close=0", "capture.findings.required.stuck-close-wait=3"}},
@@ -373,9 +373,9 @@ func TestStorySays(t *testing.T) {
 	}
 	for _, c := range []struct{ want, says string }{
 		{"LISTEN … CLOSE_WAIT LAST_ACK CLOSED", "The server goes as expected as far as CLOSE_WAIT (frame 3); LAST_ACK does not follow: it has been in CLOSE_WAIT for 1s at the end."},
-		{"LISTEN SYN_RECEIVED CLOSED", "The server goes as expected as far as SYN_RECEIVED (frame 1); not CLOSED follows, but ESTABLISHED (frame 2): " + analyzer.Event(2).String() + "."},
-		{"LISTEN SYN_RECEIVED ESTABLISHED", "The server goes as expected as far as ESTABLISHED (frame 2); it should have stayed there, and goes on to CLOSE_WAIT (frame 3): " + analyzer.Event(3).String() + "."},
-		{"CLOSED …", "The server is not seen as expected from the beginning; not CLOSED follows, but LISTEN."},
+		{"LISTEN SYN_RECEIVED CLOSED", "The server goes as expected as far as SYN_RECEIVED (frame 1); ESTABLISHED (frame 2: " + analyzer.Event(2).String() + ") follows, not CLOSED."},
+		{"LISTEN SYN_RECEIVED ESTABLISHED", "The server goes as expected as far as ESTABLISHED (frame 2); it should have stayed there, and goes on to CLOSE_WAIT (frame 3: " + analyzer.Event(3).String() + ")."},
+		{"CLOSED …", "The server begins with LISTEN, not CLOSED."},
 	} {
 		p, err := ParsePattern(c.want)
 		if err != nil {
