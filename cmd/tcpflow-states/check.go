@@ -139,8 +139,8 @@ func (o *checkOptions) something(pairs []pair, args []string) error {
 	case len(pairs) == 0:
 		return fmt.Errorf("%s: no captures there: they are known by their names, NAME%s, also compressed", where, strings.Join(captureSuffixes, ", NAME"))
 	case !o.update && !o.strict && !slices.ContainsFunc(pairs, expects):
-		return fmt.Errorf("%s: nothing to check: no NAME%s beside %s captures: write them with tcpflow-states check --update %s",
-			where, expectSuffix, report.Thousands(len(pairs)), shellLine(args))
+		return fmt.Errorf("%s: nothing to check: there are captures (%s), but no NAME%s beside any: write them with tcpflow-states check --update %s",
+			where, report.Thousands(len(pairs)), expectSuffix, shellLine(args))
 	}
 	return nil
 }
