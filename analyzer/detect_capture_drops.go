@@ -24,7 +24,7 @@ a > b  P.  200:300  ack 300   @+5s
 b > a  .   300      ack 300   @+10ms
 dropped 50 of 1000 @0s..10s
 `,
-	Next:      "capture with a larger buffer (tcpdump -B 65536), a shorter snap length (-s 128) or a filter; on the capturing host: ethtool -S of the interface, nstat, top",
+	Next:      "capture with a larger buffer (tcpdump -B 65536), a shorter snap length (-s 128) or a filter; on the capturing host: ethtool -S DEV; nstat; top",
 	Reference: "packet(7) PACKET_STATISTICS, pcapng 4.6 (isb_osdrop, isb_ifdrop)",
 	Severity:  Warning,
 	Capture:   true,

@@ -30,7 +30,7 @@ b > a  F.  300  ack 101  @+4s
 b > a  F.  300  ack 101  @+8s
 b > a  F.  300  ack 101  @+16s
 `,
-	Next:      "sysctl net.netfilter.nf_conntrack_tcp_timeout_close_wait on what lies between; close at once when the peer has",
+	Next:      "on what lies between: sysctl net.netfilter.nf_conntrack_tcp_timeout_close_wait; close at once when the peer has",
 	Reference: "nf_conntrack-sysctl, RFC 5382 5 (REQ-5)",
 	Severity:  Warning,
 	End:       endLateClose,

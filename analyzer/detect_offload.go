@@ -13,7 +13,7 @@ var offloadArtifact = &Detector{
 		"corruption on the wire: a wrong checksum in a segment of ordinary size",
 		"jumbo frames and loopback: the MSS in the SYN says so, and nothing exceeds it",
 	},
-	Next:      "ethtool -k DEV | grep -E 'segmentation|receive-offload' on the capturing host; to see what the wire sees, capture elsewhere or turn them off: ethtool -K DEV tso off gso off gro off lro off",
+	Next:      "on the capturing host: ethtool -k DEV | grep -E 'segmentation|receive-offload'; to see what the wire sees, capture elsewhere or turn them off: ethtool -K DEV tso off gso off gro off lro off",
 	Reference: "RFC 9293 3.7.1 (MSS)",
 	Severity:  Info,
 	Capture:   true,

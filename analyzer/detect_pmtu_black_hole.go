@@ -17,7 +17,7 @@ var pmtuBlackHole = &Detector{
 		"a full-sized segment lost a few times, then acknowledged",
 		"path MTU discovery at work: an ICMP error, and smaller segments after it",
 	},
-	Next:      "from the sender: ping -M do -s 1472 ADDRESS, then smaller; tracepath SERVER; let ICMP type 3 code 4 (ICMPv6 type 2) through; clamp the MSS: iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu; sysctl net.ipv4.tcp_mtu_probing",
+	Next:      "from the sender: ping -M do -s 1472 ADDRESS (then smaller); tracepath SERVER; let ICMP type 3 code 4 (ICMPv6 type 2) through; clamp the MSS: iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu; sysctl net.ipv4.tcp_mtu_probing",
 	Reference: "RFC 1191, RFC 8201, RFC 4821, RFC 2923 2.1",
 	Severity:  Warning,
 	Example: `

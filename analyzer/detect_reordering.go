@@ -14,7 +14,7 @@ var reordering = &Detector{
 		"a retransmission that fills the hole: its IP ID and timestamp are newer than those of what came before it",
 		"a capture that misorders packets, as one from several queues of a card does: both directions are hit, or an ACK stands before its data",
 	},
-	Next:      "nstat -az TcpExtTCPSACKReorder TcpExtTCPTSReorder TcpExtTCPOFOQueue on the receiver; cat /proc/net/bonding/* (mode balance-rr?); ECMP must hash by flow: sysctl net.ipv4.fib_multipath_hash_policy; mtr -T -P PORT SERVER for paths that differ",
+	Next:      "on the receiver: nstat -az TcpExtTCPSACKReorder TcpExtTCPTSReorder TcpExtTCPOFOQueue; cat /proc/net/bonding/* (mode balance-rr?); ECMP must hash by flow: sysctl net.ipv4.fib_multipath_hash_policy; paths that differ: mtr -T -P PORT SERVER",
 	Reference: "RFC 4737 3, RFC 2991",
 	Severity:  Warning,
 	Example: `given a ESTABLISHED b ESTABLISHED

@@ -21,7 +21,7 @@ var retransmissionHeavy = &Detector{
 		"one loss in a short connection, or one burst of them",
 		"a peer that is gone: one segment sent again and again (peer-vanished)",
 	},
-	Next:      "on the sender: ss -tin '( dport = :PORT or sport = :PORT )' (retrans, rto); nstat -az TcpRetransSegs TcpExtTCPTimeouts TcpExtTCPFastRetrans; on both: ip -s link, ethtool -S DEV | grep -iE 'drop|err'; mtr -T -P PORT SERVER",
+	Next:      "on the sender: ss -tin '( dport = :PORT or sport = :PORT )' (retrans, rto); nstat -az TcpRetransSegs TcpExtTCPTimeouts TcpExtTCPFastRetrans; on both: ip -s link; ethtool -S DEV | grep -iE 'drop|err'; mtr -T -P PORT SERVER",
 	Reference: "RFC 6298 5, RFC 5681 3.2, RFC 8985 6 and 7",
 	Severity:  Warning,
 	Example: `given a ESTABLISHED b ESTABLISHED

@@ -18,7 +18,7 @@ var portScan = &Detector{
 	Cause:     "a port scanner",
 	Causes:    []string{"an inventory or vulnerability scan of your own", "a program with a wrong address that walks through ports", "FTP or RPC data connections that a firewall blocks"},
 	LooksLike: []string{"a service that restarts: one port refuses", "retries and discovery: the same few targets again and again", "a SYN flood with forged sources: each has one target", "clients of a host that is down: they send their SYN again", "a data connection of FTP that fails now and then"},
-	Next:      "who is CLIENT, and may it scan? ss -ltn on the open ports' host: is each meant to be reachable? then block CLIENT at the edge",
+	Next:      "who is CLIENT, and may it scan? on the open ports' host: ss -ltn; is each meant to be reachable? then block CLIENT at the edge",
 	Reference: "RFC 9293 3.10.7.1, RFC 4949 (port scan), Zeek policy/misc/scan",
 	Severity:  Warning,
 	Across:    attempts,

@@ -19,7 +19,7 @@ var stealthScan = &Detector{
 		"keep-alive probes of old connections",
 		"connections to one service that a restarted server resets",
 	},
-	Next:      "who is CLIENT, and is it allowed to? on it: ss -tp, ps; drop such segments: nft add rule inet filter input tcp flags \\& (fin|syn|rst|ack) == 0 drop",
+	Next:      "who is CLIENT, and is it allowed to? on it: ss -tp; ps; drop such segments: nft add rule inet filter input tcp flags \\& (fin|syn|rst|ack) == 0 drop",
 	Reference: "RFC 9293 3.10.7.1, 3.10.7.4 (fifth step)",
 	Severity:  Warning,
 	Example: `

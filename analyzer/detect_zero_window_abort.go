@@ -25,7 +25,7 @@ a > b  .   1099  ack 300   @+400ms
 b > a  .   300   ack 1100  win 0  @+10ms
 b > a  R.  300   ack 1100  @+5s
 `,
-	Next:      "on the host with the closed window: ss -tnmp (Recv-Q) and the process's threads; the sender's write timeout, tcp_orphan_retries",
+	Next:      "on the host with the closed window: ss -tnmp (Recv-Q); the process's threads; the sender's write timeout, tcp_orphan_retries",
 	Reference: "RFC 9293 3.8.6.1, tcp_orphan_retries",
 	Severity:  Warning,
 	End:       endZeroWindowAbort,

@@ -28,7 +28,7 @@ b > a  .   300   ack 1100  win 0  @+10ms
 a > b  .   1099  ack 300   @+40s
 b > a  .   300   ack 1100  win 0  @+10ms
 `,
-	Next:      "on the host with the closed window: ss -tnmp (Recv-Q), then the process's CPU and threads; nstat -az TcpExtTCPToZeroWindowAdv",
+	Next:      "on the host with the closed window: ss -tnmp (Recv-Q); then the process's CPU and threads; nstat -az TcpExtTCPToZeroWindowAdv",
 	Reference: "RFC 9293 3.8.6.1",
 	Severity:  Warning,
 	End:       endZeroWindowStall,

@@ -31,7 +31,7 @@ type CheckCase struct {
 	Failures    []expect.Failure
 	LeftOut     uint64        // failing flows that Failures leaves out
 	Ladders     []CheckLadder // of the first flows that fail
-	Show        string        // the command that draws a flow: its number is to be added
+	Show        string        // the command that draws another flow that fails; empty: all are drawn
 	Update      string        // what --update did; empty: nothing
 }
 
@@ -67,16 +67,36 @@ func (r *CheckRun) Count(o Outcome) (n int) {
 	return n
 }
 
-// Summary is the last line for people.
+// Summary is the last line for people. It names the first captures of those that
+// did not pass.
 func (r *CheckRun) Summary() string {
-	text := plural(len(r.Cases), "capture") + ": " + Thousands(r.Count(CheckPassed)) + " passed, " + Thousands(r.Count(CheckFailed)) + " failed"
+	text := plural(len(r.Cases), "capture") + ": " + Thousands(r.Count(CheckPassed)) + " passed, " +
+		Thousands(r.Count(CheckFailed)) + " failed" + r.named(CheckFailed)
 	if n := r.Count(CheckError); n > 0 {
-		text += ", " + plural(n, "error")
+		text += ", " + plural(n, "error") + r.named(CheckError)
 	}
 	if n := r.Count(CheckSkipped); n > 0 {
 		text += ", " + Thousands(n) + " without expectation"
 	}
 	return text
+}
+
+// named lists the first captures that have an outcome.
+func (r *CheckRun) named(o Outcome) string {
+	const most = 4
+	var names []string
+	for i := range r.Cases {
+		if r.Cases[i].Outcome == o {
+			names = append(names, Clean(r.Cases[i].Capture))
+		}
+	}
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], Thousands(more)+" more")
+	}
+	if names == nil {
+		return ""
+	}
+	return " (" + strings.Join(names, ", ") + ")"
 }
 
 // CheckFormat is one kind of output of check.
@@ -112,7 +132,8 @@ func CheckFormatNamed(name string) (*CheckFormat, bool) {
 // flows.
 type failureGroup struct {
 	expect.Failure
-	others []expect.Failure
+	others  []expect.Failure
+	partner string // what else fails of the same flows, being their other end
 }
 
 // groups puts the failures of one key together.
@@ -123,6 +144,38 @@ func (c *CheckCase) groups() (list []failureGroup) {
 			continue
 		}
 		list = append(list, failureGroup{Failure: f})
+	}
+	var told []failureGroup
+	joined := make([]bool, len(list))
+	for i := range list {
+		joined[i] = list[i].joins(list)
+	}
+	for i, g := range list {
+		if !joined[i] {
+			told = append(told, g)
+		}
+	}
+	return told
+}
+
+// joins reports whether a group is told by another one: it is about the other end of
+// the same flows, for the same reason.
+func (g *failureGroup) joins(list []failureGroup) bool {
+	parent := g.Key[:strings.LastIndexByte(g.Key, '.')+1]
+	i := slices.IndexFunc(list, func(o failureGroup) bool {
+		return g.Partner != "" && o.Key == parent+g.Partner && slices.Equal(o.flows(), g.flows())
+	})
+	if i >= 0 {
+		list[i].partner = g.Got
+	}
+	return i >= 0
+}
+
+// flows are the numbers of those that fail.
+func (g *failureGroup) flows() []int {
+	list := []int{g.Flow}
+	for i := range g.others {
+		list = append(list, g.others[i].Flow)
 	}
 	return list
 }
@@ -155,8 +208,20 @@ func headline(f *expect.Failure) string {
 	return text + ": expected " + Clean(f.Expected) + ", got " + Clean(f.Got)
 }
 
-// also names the further flows of a group.
+// also names what goes with a group: the finding of the other end, and further flows.
 func (g *failureGroup) also() string {
+	var parts []string
+	if g.partner != "" {
+		parts = append(parts, "and with it the other end: "+Clean(g.partner))
+	}
+	if more := g.further(); more != "" {
+		parts = append(parts, more)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// further names the further flows of a group.
+func (g *failureGroup) further() string {
 	const most = 10
 	if len(g.others) == 0 {
 		return ""
@@ -183,7 +248,7 @@ func (g *failureGroup) also() string {
 type checkWriter struct {
 	w     io.Writer
 	p     *painter
-	width int
+	width int // of prose
 }
 
 // body writes what differs in a case.
@@ -232,18 +297,19 @@ func (d *checkWriter) group(c *CheckCase, g *failureGroup, indent string) {
 
 // story writes two histories side by side: a line for each state.
 func (d *checkWriter) story(s *expect.Story, indent string) {
-	state := 0
-	for _, l := range s.Lines {
+	state, at, frame := 0, 0, 0
+	for i := range s.Lines {
+		l := &s.Lines[i]
 		state = max(state, width(l.Text))
+		if happened(l) {
+			at, frame = max(at, len(seconds(max(l.At, 0)))), max(frame, len(frameIn(l, 0)))
+		}
 	}
-	for _, l := range s.Lines {
+	for i := range s.Lines {
+		l := &s.Lines[i]
 		text := string(rune(l.Mark)) + " " + l.Text
-		if l.Move != nil && l.Move.Trigger != analyzer.NoEvent {
-			text += strings.Repeat(" ", state-width(l.Text)) + "  " + seconds(max(l.At, 0))
-			if l.Move.Frame != 0 {
-				text += "  frame " + analyzer.FrameText(l.Move.Frame)
-			}
-			text += "  " + l.Move.Trigger.String()
+		if happened(l) {
+			text += fmt.Sprintf("%*s  %*s  %s  %s", state-width(l.Text), "", at, seconds(max(l.At, 0)), frameIn(l, frame), l.Move.Trigger)
 		}
 		switch l.Mark {
 		case '-':
@@ -253,6 +319,18 @@ func (d *checkWriter) story(s *expect.Story, indent string) {
 		}
 		fmt.Fprintln(d.w, indent+text)
 	}
+}
+
+// happened reports whether something brought a state about.
+func happened(l *expect.StoryLine) bool { return l.Move != nil && l.Move.Trigger != analyzer.NoEvent }
+
+// frameIn names the frame of a state, where there is one, in so many columns.
+func frameIn(l *expect.StoryLine, columns int) string {
+	const word = "frame "
+	if l.Move.Frame == 0 {
+		return strings.Repeat(" ", columns)
+	}
+	return fmt.Sprintf("%s%*s", word, max(columns-len(word), 0), analyzer.FrameText(l.Move.Frame))
 }
 
 // plainBody is body as text without colours.

@@ -111,7 +111,7 @@ func writeCheckMarkdown(w io.Writer, r *CheckRun, _ Options) error {
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", c.Outcome, cell(code(c.Capture)), flows, cell(c.differs()))
 	}
-	fmt.Fprintf(out, "\n%s\n", r.Summary())
+	fmt.Fprintf(out, "\n%s\n", escaped(r.Summary()))
 	for i := range r.Cases {
 		if c := &r.Cases[i]; c.Outcome == CheckFailed || c.Outcome == CheckError {
 			markdownCase(out, c)

@@ -43,7 +43,7 @@ func checkRun() *CheckRun {
 		{Capture: "a/x|`#y`,:%\x1b[2J & <b>.pcap", Expectation: "a/x.expect.yaml", Reason: "why *not* <script>\nand \x1b[1m", Outcome: CheckFailed, Flows: 3,
 			Failures: []expect.Failure{whole, history, failure("flows[0].close.result", 7, 0, "closed", "half-closed"),
 				failure("flows[0].close.result", 7, 1, "closed", "half-closed"), failure("flows[0].close.result", 7, 2, "closed", "reset")},
-			LeftOut: 4, Ladders: []CheckLadder{{0, "flow 0: the drawing ```\n"}}, Show: "tcpflow-states show x --flow "},
+			LeftOut: 4, Ladders: []CheckLadder{{0, "flow 0: the drawing ```\n"}}, Show: "tcpflow-states show x --flow 1"},
 		{Capture: "b/cut.pcap", Expectation: "b/cut.expect.yaml", Outcome: CheckError, Error: "b/cut.pcap: frame 9: it ends\nand \x1b[5m more"},
 		{Capture: "b/new.pcap", Outcome: CheckSkipped},
 		{Capture: "b/strict.pcap", Outcome: CheckFailed, Failures: []expect.Failure{{Flow: -1, Expected: "an expectation file", Got: "none"}}},
@@ -70,6 +70,40 @@ func TestCheckGolden(t *testing.T) {
 		golden(t, "check."+f.Name, []byte(checkText(t, f.Name, Options{})))
 	}
 	golden(t, "check.color", []byte(checkText(t, "table", Options{Color: true, Width: 80})))
+}
+
+// A leak that shows at both ends is told once, if it is of the same flows; each
+// column of a history is in line, and no prose is wider than proseWidth.
+func TestCheckStory(t *testing.T) {
+	end := func(key, got, partner string, flow int) expect.Failure {
+		return expect.Failure{Key: key, Flow: flow, Expected: "no finding", Got: got, Partner: partner}
+	}
+	const key, owes, waits = "flows[0].findings.forbidden.", "stuck-close-wait", "stuck-fin-wait-2"
+	both := []expect.Failure{end(key+owes, "OWES", "", 1), end(key+owes, "OWES", "", 4), end(key+waits, "WAITS", owes, 1), end(key+waits, "WAITS", owes, 4)}
+	for n, want := range map[int]int{2: 1, 3: 2, 4: 1} {
+		c := CheckCase{Failures: both[:n]}
+		g := c.groups()
+		if len(g) != want || n == 4 && !strings.Contains(g[0].also(), "and with it the other end: WAITS; so does 1 more flow: 4") {
+			t.Errorf("%d failures: %d groups, %q", n, len(g), g[0].also())
+		}
+	}
+	text := checkText(t, "table", Options{Width: 300})
+	for line := range strings.Lines(text) {
+		if width(line)-1 > proseWidth && !strings.HasPrefix(line, "6 captures: ") {
+			t.Errorf("%d columns: %s", width(line), line)
+		}
+	}
+}
+
+// The last line names a few of many.
+func TestCheckSummary(t *testing.T) {
+	r := &CheckRun{Cases: []CheckCase{{Capture: "a", Outcome: CheckError}}}
+	for _, name := range []string{"b", "c", "d\x1b", "e", "f", "g"} {
+		r.Cases = append(r.Cases, CheckCase{Capture: name, Outcome: CheckFailed})
+	}
+	if got, want := r.Summary(), `7 captures: 0 passed, 6 failed (b, c, d\x1b, e, 2 more), 1 error (a)`; got != want {
+		t.Errorf("%s\n%s", got, want)
+	}
 }
 
 // No name, reason or error reaches a terminal raw.

@@ -11,9 +11,9 @@ import (
 // writeCheckText is what a person reads on a terminal or in a CI log.
 func writeCheckText(w io.Writer, r *CheckRun, o Options) error {
 	out := bufio.NewWriter(w)
-	d := &checkWriter{out, newPainter(o.Color), o.Width}
-	if d.width <= 0 {
-		d.width = 100
+	d := &checkWriter{out, newPainter(o.Color), proseWidth}
+	if o.Width > 0 {
+		d.width = min(o.Width, proseWidth)
 	}
 	for i := range r.Cases {
 		d.testCase(&r.Cases[i])
@@ -59,7 +59,7 @@ func (d *checkWriter) ladders(c *CheckCase) {
 	for _, l := range c.Ladders {
 		fmt.Fprint(d.w, "\n", l.Text)
 	}
-	if len(c.Ladders) > 0 {
-		Wrap(d.w, "\ndraw another: ", Clean(c.Show)+"N", 0)
+	if c.Show != "" {
+		fmt.Fprintln(d.w, "\ndraw another: "+Clean(c.Show))
 	}
 }

@@ -50,7 +50,8 @@ type DiffPlace struct {
 // DiffListener is a listener that both captures have.
 type DiffListener struct {
 	Port     int       `json:"port" doc:"its port"`
-	PairedBy string    `json:"paired_by" enum:"address,port" doc:"port: its addresses are in one of the captures alone, so all such listeners on the port are one"`
+	NewPort  int       `json:"new_port,omitzero" doc:"its port in NEW, where that is another one"`
+	PairedBy string    `json:"paired_by" enum:"address,port,ephemeral" doc:"port: its addresses are in one of the captures alone, so all such listeners on the port are one; ephemeral: its port is, from 32768 on, and there is one such on the address in each capture"`
 	Changed  bool      `json:"changed" doc:"something below did"`
 	Old      DiffPlace `json:"old" doc:"in OLD"`
 	New      DiffPlace `json:"new" doc:"in NEW"`

@@ -123,13 +123,14 @@ func markdown(s string) string {
 // head are the lines about the whole: the captures, then what differs.
 func (d *Diff) head() []string {
 	lines := []string{"OLD " + d.Old.String(), "NEW " + d.New.String()}
-	differ, byPort := 0, false
+	differ, byPort, ephemeral := 0, false, false
 	for i := range d.Listeners {
 		l := &d.Listeners[i]
 		if l.Changed {
 			differ++
 		}
 		byPort = byPort || l.PairedBy == "port"
+		ephemeral = ephemeral || l.PairedBy == "ephemeral"
 	}
 	switch {
 	case len(d.Listeners) == 0:
@@ -141,6 +142,9 @@ func (d *Diff) head() []string {
 	}
 	if byPort {
 		lines = append(lines, "Hosts have other addresses: such listeners are paired by port, as *:PORT.")
+	}
+	if ephemeral {
+		lines = append(lines, "A listener on an ephemeral port is paired with the only other one on its address, as ADDRESS:OLD>NEW.")
 	}
 	lines = append(lines, d.tested())
 	lines = append(lines, lone("Only in OLD: ", d.Gone)...)
@@ -220,10 +224,13 @@ func addrPort(addr string, port int) string {
 }
 
 // Name is the listener as the tables call it: "10.0.0.9:5432", or "*:5432" where it
-// is paired by port.
+// is paired by port, "127.0.0.1:40123>41999" where its port is another one.
 func (l *DiffListener) Name() string {
-	if l.PairedBy == "port" {
+	switch l.PairedBy {
+	case "port":
 		return "*:" + strconv.Itoa(l.Port)
+	case "ephemeral":
+		return addrPort(l.Old.Addrs[0], l.Port) + ">" + strconv.Itoa(l.NewPort)
 	}
 	return addrPort(l.Old.Addrs[0], l.Port)
 }

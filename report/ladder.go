@@ -99,6 +99,7 @@ type ladderWriter struct {
 	p     *painter
 	f     *analyzer.Flow
 	width int
+	prose int    // the width of sentences
 	bare  bool   // segments, states and findings alone
 	last  string // as of when both sides stand where they do
 
@@ -185,6 +186,7 @@ func (l *Ladder) writer(w io.Writer, f *analyzer.Flow, o Options) *ladderWriter 
 	if d.width <= 0 {
 		d.width = 100
 	}
+	d.prose = min(d.width, proseWidth)
 	d.timeWidth = max(len(seconds(f.Now-f.Start)), len("TIME"))
 	l.settle(f)
 	d.frameWidth = max(len(frameLabel(f.LastFrame)), len("FRAME"))
@@ -273,7 +275,7 @@ func (d *ladderWriter) header(o Origin, steps []rung) {
 	fmt.Fprintln(d.out, d.p.head(text))
 	words := []string{date(f.Start), plural(int(f.Frames), "frame") + " in " + span(f.End-f.Start)}
 	line := func() {
-		Wrap(d.out, "", strings.Join(words, ", "), d.width)
+		Wrap(d.out, "", strings.Join(words, ", "), d.prose)
 		words = words[:0]
 	}
 	if link := linkText(&o.Link); link != "" {
@@ -293,7 +295,7 @@ func (d *ladderWriter) header(o Origin, steps []rung) {
 	}
 	line()
 	if names := d.captureNames(steps); names != "" {
-		Wrap(d.out, "captures: ", names, d.width)
+		Wrap(d.out, "captures: ", names, d.prose)
 	}
 	fmt.Fprintln(d.out)
 	d.columns()
@@ -412,9 +414,11 @@ func (d *ladderWriter) remarks(r *rung) {
 
 // remark writes a text below a segment.
 func (d *ladderWriter) remark(lead, text string) {
-	indent := strings.Repeat(" ", d.timeWidth+d.frameWidth+4)
-	Wrap(d.out, indent+lead, text, d.width)
+	Wrap(d.out, d.indent()+lead, text, d.prose)
 }
+
+// indent is up to where the states of the client stand.
+func (d *ladderWriter) indent() string { return strings.Repeat(" ", d.timeWidth+d.frameWidth+4) }
 
 // other draws the next change that no segment made.
 func (d *ladderWriter) other() {
@@ -445,7 +449,7 @@ func (d *ladderWriter) finding() {
 		d.remark("  cause: ", n.Detector.Cause)
 	}
 	if n.Severity > analyzer.Info && n.Next != "" {
-		d.remark("  next:  ", Clean(n.Next))
+		wrapAdvice(d.out, d.indent()+"  next:  ", Clean(n.Next), d.prose)
 	}
 }
 

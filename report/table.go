@@ -518,7 +518,7 @@ func (r *tableRenderer) writeAdvice(out io.Writer, worst analyzer.Severity, caus
 		r.writeItem(out, indent+"cause: ", cause)
 	}
 	if next != "" && worst > analyzer.Info {
-		r.writeItem(out, indent+"next:  ", Clean(next))
+		wrapAdvice(out, indent+"next:  ", Clean(next), r.limit())
 	}
 }
 
@@ -580,12 +580,19 @@ func remarks(count int, pending bool, doubt string) string {
 
 // writeItem writes text behind a prefix, its further lines under its first.
 func (r *tableRenderer) writeItem(out io.Writer, prefix, text string) {
-	limit := r.o.Width
-	if r.wide {
-		limit = 0
-	}
-	Wrap(out, prefix, text, limit)
+	Wrap(out, prefix, text, r.limit())
 }
+
+// limit is how wide sentences are; 0: as wide as they like.
+func (r *tableRenderer) limit() int {
+	if r.wide {
+		return 0
+	}
+	return r.o.Width
+}
+
+// proseWidth is how wide sentences become on a terminal that is wider.
+const proseWidth = 100
 
 // Wrap writes text behind a prefix, wrapped at limit columns (0: not at all);
 // further lines stand under the first.

@@ -2,15 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +33,8 @@ type checkOptions struct {
 	strict  bool
 	workers int
 
-	ladder report.Options // how flows that fail are drawn
+	ladder  report.Options // how flows that fail are drawn
+	stopped atomic.Bool    // Ctrl-C came
 }
 
 func newCheck() *cobra.Command {
@@ -51,9 +56,10 @@ with --strict.
 and brings those that fail up to what is seen: their reasons and comments, and all
 that holds, stay. Look at the difference before you commit it.
 
-The result is the same for any number of workers. Exit code: 0 all is as expected;
-1 something is not; 2 a capture or an expectation file could not be read, or there
-was nothing to check.`,
+The result is the same for any number of workers. Ctrl-C ends with the captures
+that are finished. Exit code: 0 all is as expected; 1 something is not; 2 a capture
+or an expectation file could not be read, not all were checked, or there was nothing
+to check.`,
 		Example: `  tcpflow-states check testdata/pcaps
   tcpflow-states check --update leak.pcap         write leak.expect.yaml, then edit it
   tcpflow-states check --strict -o junit --output check.xml captures
@@ -133,8 +139,8 @@ func (o *checkOptions) something(pairs []pair, args []string) error {
 	case len(pairs) == 0:
 		return fmt.Errorf("%s: no captures there: they are known by their names, NAME%s, also compressed", where, strings.Join(captureSuffixes, ", NAME"))
 	case !o.update && !o.strict && !slices.ContainsFunc(pairs, expects):
-		return fmt.Errorf("%s: nothing to check: no NAME%s beside %s captures: write them with tcpflow-states check --update %s",
-			where, expectSuffix, report.Thousands(len(pairs)), shellLine(args))
+		return fmt.Errorf("%s: nothing to check: there are captures (%s), but no NAME%s beside any: write them with tcpflow-states check --update %s",
+			where, report.Thousands(len(pairs)), expectSuffix, shellLine(args))
 	}
 	return nil
 }
@@ -160,13 +166,24 @@ func (o *checkOptions) verdict(run *report.CheckRun, out *os.File) error {
 }
 
 // all checks every pair, several at once, and returns what came of them in their
-// order.
+// order. The first Ctrl-C ends it: what is not finished by then is left out. The
+// second ends the program.
 func (o *checkOptions) all(pairs []pair) []report.CheckCase {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		o.stopped.Store(true)
+		stop()
+	})()
+	return o.each(pairs)
+}
+
+func (o *checkOptions) each(pairs []pair) []report.CheckCase {
 	workers := o.workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	cases := make([]report.CheckCase, len(pairs))
+	cases := make([]*report.CheckCase, len(pairs))
 	next := make(chan int)
 	var done sync.WaitGroup
 	for range min(workers, len(pairs)) {
@@ -181,15 +198,44 @@ func (o *checkOptions) all(pairs []pair) []report.CheckCase {
 	}
 	close(next)
 	done.Wait()
-	return cases
+	return finished(cases, pairs)
 }
 
-// one checks a pair, and with --update makes it pass.
-func (o *checkOptions) one(p pair) report.CheckCase {
+// finished are the cases that there are; the first of those that Ctrl-C left out
+// stands for all of them, as an error in every format.
+func finished(cases []*report.CheckCase, pairs []pair) (list []report.CheckCase) {
+	first, missing := -1, 0
+	for i, c := range cases {
+		switch {
+		case c != nil:
+			list = append(list, *c)
+		case first < 0:
+			first = len(list)
+			list = append(list, report.CheckCase{Capture: filepath.ToSlash(pairs[i].capture),
+				Expectation: filepath.ToSlash(pairs[i].expectation), Outcome: report.CheckError})
+			fallthrough
+		default:
+			missing++
+		}
+	}
+	if first >= 0 {
+		c := &list[first]
+		c.Error = c.Capture + ": " + errInterrupted.Error() + " before it was checked"
+		if missing > 1 {
+			c.Error += ", as were " + report.Thousands(missing-1) + " more"
+		}
+	}
+	return list
+}
+
+// one checks a pair, and with --update makes it pass; nil when Ctrl-C came first.
+func (o *checkOptions) one(p pair) *report.CheckCase {
 	t := &trial{o: o, pair: p, c: report.CheckCase{Capture: filepath.ToSlash(p.capture), Expectation: filepath.ToSlash(p.expectation)}}
 	err := p.err
 	switch {
 	case err != nil:
+	case o.stopped.Load():
+		return nil
 	case p.expectation == "" && o.update:
 		err = t.draft()
 	case p.expectation == "":
@@ -197,10 +243,13 @@ func (o *checkOptions) one(p pair) report.CheckCase {
 	default:
 		err = t.run()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		return nil
+	case err != nil:
 		t.c.Outcome, t.c.Error, t.c.Failures = report.CheckError, err.Error(), nil
 	}
-	return t.c
+	return &t.c
 }
 
 // trial is the check of one pair.
@@ -292,6 +341,8 @@ func (t *trial) read(cfg analyzer.Config) error {
 	var p capture.Packet
 	for {
 		switch err := src.Next(&p); {
+		case t.o.stopped.Load():
+			return errInterrupted
 		case err == io.EOF:
 			tracker.Close()
 			return nil
@@ -373,8 +424,7 @@ func (t *trial) draw() error {
 	var list []*drawing
 	var texts []*bytes.Buffer
 	for _, f := range t.c.Failures {
-		fresh := !slices.ContainsFunc(list, func(d *drawing) bool { return d.number == f.Flow })
-		if f.Flow >= 0 && fresh && len(list) < drawn && !t.sameKey(list, f.Key) {
+		if f.Flow >= 0 && !isDrawn(list, f.Flow) && len(list) < drawn && !t.sameKey(list, f.Key) {
 			b := new(bytes.Buffer)
 			texts = append(texts, b)
 			list = append(list, &drawing{number: f.Flow, out: b, o: t.o.ladder})
@@ -398,14 +448,23 @@ func (t *trial) draw() error {
 	for i, d := range list {
 		t.c.Ladders = append(t.c.Ladders, report.CheckLadder{Flow: d.number, Text: shortened(texts[i].String())})
 	}
-	t.c.Show = "tcpflow-states show " + shellLine(append([]string{t.pair.capture}, t.flags()...)) + " --flow "
+	for _, f := range t.c.Failures {
+		if f.Flow >= 0 && !isDrawn(list, f.Flow) {
+			t.c.Show = fmt.Sprintf("tcpflow-states show %s --flow %d", shellLine(append([]string{t.pair.capture}, t.flags()...)), f.Flow)
+			break
+		}
+	}
 	return err
+}
+
+func isDrawn(list []*drawing, flow int) bool {
+	return slices.ContainsFunc(list, func(d *drawing) bool { return d.number == flow })
 }
 
 // sameKey reports whether a flow that is drawn fails in the same way.
 func (t *trial) sameKey(list []*drawing, key string) bool {
 	return slices.ContainsFunc(t.c.Failures, func(f expect.Failure) bool {
-		return f.Key == key && slices.ContainsFunc(list, func(d *drawing) bool { return d.number == f.Flow })
+		return f.Key == key && isDrawn(list, f.Flow)
 	})
 }
 

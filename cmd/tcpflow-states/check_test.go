@@ -159,3 +159,32 @@ func TestStem(t *testing.T) {
 		}
 	}
 }
+
+// Ctrl-C leaves out what is not finished; the first of it is an error that says how
+// much there was, and no file is written.
+func TestCheckInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	copyTo(t, dir, map[string]string{"a.pcap": ownPcaps + "/vlan.pcap", "b.pcap": ownPcaps + "/vlan.pcap", "c.pcap": ownPcaps + "/vlan.pcap"})
+	pairs, err := findPairs([]string{dir})
+	if err != nil || len(pairs) != 3 {
+		t.Fatal(pairs, err)
+	}
+	o := &checkOptions{update: true, workers: 2}
+	o.stopped.Store(true)
+	list := o.each(pairs)
+	if len(list) != 1 || list[0].Outcome != report.CheckError || !strings.HasSuffix(list[0].Error, "a.pcap: interrupted before it was checked, as were 2 more") {
+		t.Errorf("%+v", list)
+	}
+	if files, _ := filepath.Glob(dir + "/*" + expectSuffix); files != nil {
+		t.Errorf("there are %v", files)
+	}
+	some := []*report.CheckCase{{Capture: "a"}, nil, {Capture: "c"}}
+	if list := finished(some, pairs); len(list) != 3 || list[0].Capture != "a" || list[2].Capture != "c" || !strings.HasSuffix(list[1].Error, "b.pcap: interrupted before it was checked") {
+		t.Errorf("%+v", list)
+	}
+	// Within a capture, too.
+	u := &trial{o: o, pair: pairs[0]}
+	if err := u.draft(); !errors.Is(err, errInterrupted) {
+		t.Errorf("%v", err)
+	}
+}

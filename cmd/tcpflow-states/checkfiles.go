@@ -97,15 +97,24 @@ func findBelow(arg string) ([]pair, error) {
 // pairOf makes a pair of either of its files.
 func pairOf(path string) pair {
 	if strings.HasSuffix(path, expectSuffix) || strings.HasSuffix(path, ".expect.yml") {
-		beside, _ := filepath.Glob(quoteGlob(strings.TrimSuffix(path, expectSuffix)) + ".*")
-		captures := slices.DeleteFunc(beside, func(p string) bool { _, is := stem(p); return !is })
-		return match(captures, []string{path})[0]
+		return match(beside(strings.TrimSuffix(path, expectSuffix)), []string{path})[0]
 	}
-	name, _ := stem(path)
-	if _, err := os.Stat(name + expectSuffix); err == nil {
-		return pair{capture: path, expectation: name + expectSuffix}
+	name, known := stem(path)
+	switch _, err := os.Stat(name + expectSuffix); {
+	case err != nil:
+		return pair{capture: path}
+	case known && len(beside(name)) > 1:
+		p := match(beside(name), []string{name + expectSuffix})[0]
+		p.capture = path
+		return p
 	}
-	return pair{capture: path}
+	return pair{capture: path, expectation: name + expectSuffix}
+}
+
+// beside are the captures of a NAME.
+func beside(name string) []string {
+	files, _ := filepath.Glob(quoteGlob(name) + ".*")
+	return slices.DeleteFunc(files, func(p string) bool { n, is := stem(p); return !is || n != name })
 }
 
 // quoteGlob is a path in which nothing is a pattern.
@@ -129,9 +138,9 @@ func match(captures, expectations []string) (list []pair) {
 		case !ok:
 			p.err = fmt.Errorf("%s: expectation files end in %s: rename it", e, expectSuffix)
 		case len(found) == 0:
-			p.err = fmt.Errorf("%s: there is no capture beside it: it is that of %s.pcap or .pcapng, also compressed", e, name)
+			p.err = fmt.Errorf("%s: there is no capture beside it: it is for %s.pcap, .pcapng, .cap, .dmp or .snoop, also compressed", e, name)
 		case len(found) > 1:
-			p.err = fmt.Errorf("%s: whose is it? there are %s: give the captures different names", e, strings.Join(found, " and "))
+			p.err = fmt.Errorf("%s: of which capture is it? there are %s: give them different names", e, strings.Join(found, " and "))
 		default:
 			p.capture = found[0]
 		}
@@ -147,20 +156,18 @@ func match(captures, expectations []string) (list []pair) {
 }
 
 // refuseShared refuses captures without an expectation file whose files would have
-// one name.
+// one name, be they asked for or only beside.
 func refuseShared(pairs []pair) {
-	first := map[string]int{}
 	for i := range pairs {
 		p := &pairs[i]
-		name, _ := stem(filepath.Clean(p.capture))
-		if p.expectation != "" || p.err != nil {
+		name, known := stem(filepath.Clean(p.capture))
+		if p.expectation != "" || p.err != nil || !known {
 			continue
 		}
-		if other, there := first[name]; there {
-			p.err = fmt.Errorf("%s: %s would have the same expectation file: give the captures different names", p.capture, pairs[other].capture)
-			continue
+		if all := beside(name); len(all) > 1 {
+			other := slices.DeleteFunc(all, func(c string) bool { return c == filepath.Clean(p.capture) })[0]
+			p.err = fmt.Errorf("%s: %s would have the same expectation file: give the captures different names", p.capture, other)
 		}
-		first[name] = i
 	}
 }
 

@@ -43,6 +43,7 @@ states at the end, results of handshakes and closes, the histories of states tha
 both sides went through, and how long handshakes took. Flows that have the same
 endpoints in both are compared one by one, too. Listeners whose addresses are in
 one capture alone are paired by port: containers get other addresses in each run.
+So is the one listener on an ephemeral port that each capture has on an address.
 
 What only one of the captures has is new or gone. Shares that both have are
 compared by Fisher's exact test, and handshakes by the Mann-Whitney test, which

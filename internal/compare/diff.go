@@ -18,8 +18,9 @@ const (
 
 // match is a listener that both captures have.
 type match struct {
-	port     uint16
-	byPort   bool
+	port     uint16 // in OLD
+	newPort  uint16 // another one if pairedBy is "ephemeral"
+	pairedBy string // as in report.DiffListener
 	old, new *listener
 }
 
@@ -51,21 +52,52 @@ func describe(c *Capture) report.DiffCapture {
 
 // pair pairs listeners by address and port. Those whose addresses only one of the
 // captures has as a server's are paired by port, as one where there are several:
-// containers get other addresses in each run.
+// containers get other addresses in each run. What is left may have got another
+// port.
 func pair(old, new *Capture) (matches []match, gone, appeared []endpoint) {
 	for _, at := range sortedEndpoints(old) {
 		if l := new.listeners[at]; l != nil {
-			matches = append(matches, match{port: at.port, old: old.listeners[at], new: l})
+			matches = append(matches, match{at.port, at.port, "address", old.listeners[at], l})
 		}
 	}
 	oldHosts, newHosts := hosts(old), hosts(new)
 	was, is := strangers(old, newHosts), strangers(new, oldHosts)
 	for _, port := range slices.Sorted(maps.Keys(was)) {
 		if is[port] != nil {
-			matches = append(matches, match{port: port, byPort: true, old: was[port], new: is[port]})
+			matches = append(matches, match{port, port, "port", was[port], is[port]})
 		}
 	}
-	return matches, unpaired(old, new, newHosts, is), unpaired(new, old, oldHosts, was)
+	gone, appeared = unpaired(old, new, newHosts, is), unpaired(new, old, oldHosts, was)
+	lone, to := loneEphemeral(gone), loneEphemeral(appeared)
+	for _, from := range slices.Clone(gone) {
+		if at, there := to[from.addr]; there && lone[from.addr] == from {
+			matches = append(matches, match{from.port, at.port, "ephemeral", old.listeners[from], new.listeners[at]})
+			gone, appeared = without(gone, from), without(appeared, at)
+		}
+	}
+	return matches, gone, appeared
+}
+
+// firstEphemeral is where the ports begin that a listener on port 0 gets, on Linux
+// (ip_local_port_range in ip(7)). Others begin at 49152.
+const firstEphemeral = 32768
+
+// loneEphemeral are the listeners on ephemeral ports that are the only such of their
+// address.
+func loneEphemeral(list []endpoint) map[analyzer.Addr]endpoint {
+	n, lone := map[analyzer.Addr]int{}, map[analyzer.Addr]endpoint{}
+	for _, at := range list {
+		if at.port >= firstEphemeral {
+			n[at.addr]++
+			lone[at.addr] = at
+		}
+	}
+	maps.DeleteFunc(lone, func(addr analyzer.Addr, _ endpoint) bool { return n[addr] > 1 })
+	return lone
+}
+
+func without(list []endpoint, at endpoint) []endpoint {
+	return slices.DeleteFunc(list, func(e endpoint) bool { return e == at })
 }
 
 // hosts are the addresses of all listeners.
@@ -118,10 +150,10 @@ func alone(c *Capture, list []endpoint) []report.DiffAlone {
 
 // listen compares a listener, but for what takes a test.
 func listen(old, new *Capture, m *match, pairs map[endpoint][][2]record) report.DiffListener {
-	d := report.DiffListener{Port: int(m.port), PairedBy: "address", Old: place(m.old), New: place(m.new)}
+	d := report.DiffListener{Port: int(m.port), PairedBy: m.pairedBy, Old: place(m.old), New: place(m.new)}
 	count := func(list []report.DiffCount) []report.DiffCount { return counts(list, m.old.flows, m.new.flows) }
-	if m.byPort {
-		d.PairedBy = "port"
+	if m.newPort != m.port {
+		d.NewPort = int(m.newPort)
 	}
 	d.Findings = count(findings(m.old.findings, m.new.findings))
 	for s := range 2 {
@@ -132,7 +164,7 @@ func listen(old, new *Capture, m *match, pairs map[endpoint][][2]record) report.
 	d.Closes = count(named(m.old.closes[:], m.new.closes[:], "", func(i int) string { return analyzer.CloseResult(i).String() }))
 	d.Histories = histories(old, new, m)
 	d.Latency = latency(&m.old.latency, &m.new.latency)
-	if !m.byPort {
+	if m.pairedBy == "address" {
 		d.Flows = flows(old, new, m, pairs[endpoint{m.old.addrs[0], m.port}])
 	}
 	return d

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -243,6 +244,34 @@ func TestPairing(t *testing.T) {
 	}
 	if n := d.Listeners[1].Old.Connections; n != 2 {
 		t.Errorf("%d connections of two listeners that are one", n)
+	}
+}
+
+// A listener on an ephemeral port is paired with the only other one on its address,
+// and with none where there are several or the port is not one that systems give.
+func TestPairingEphemeral(t *testing.T) {
+	for _, c := range []struct{ why, old, new, want string }{
+		{"the server of a test, on :0", "127.0.0.1:40001 127.0.0.1:80", "127.0.0.1:35000 127.0.0.1:80", "[127.0.0.1:80 127.0.0.1:40001>35000] 0 0"},
+		{"the same in both is not looked for", "127.0.0.1:40001 127.0.0.1:40002", "127.0.0.1:40001 127.0.0.1:35000", "[127.0.0.1:40001 127.0.0.1:40002>35000] 0 0"},
+		{"two in one of them", "127.0.0.1:40001", "127.0.0.1:35000 127.0.0.1:35001", "[] 1 2"},
+		{"no ephemeral port", "127.0.0.1:32767", "127.0.0.1:35000", "[] 1 1"},
+		{"each address has its own", "127.0.0.1:40001 127.0.0.2:40001", "127.0.0.1:35000 127.0.0.2:35001", "[127.0.0.1:40001>35000 127.0.0.2:40001>35001] 0 0"},
+	} {
+		old, new := newMaker(), newMaker()
+		for i, s := range strings.Fields(c.old) {
+			old.flow(client(i), s, ms)
+		}
+		for i, s := range strings.Fields(c.new) {
+			new.flow(client(i), s, ms)
+		}
+		d := Diff(old.c, new.c)
+		names := []string{}
+		for i := range d.Listeners {
+			names = append(names, d.Listeners[i].Name())
+		}
+		if got := fmt.Sprint(names, len(d.Gone), len(d.Appeared)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.why, got, c.want)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ type Failure struct {
 	Expected, Got  string
 	Note           string // what explains it: the evidence of a finding, other flows that there are
 	Story          *Story // of a history
+	// Partner is the finding of which this one is the other end: it is not as expected
+	// either, as often. Empty where there is none.
+	Partner string
 
 	seen seen
 }
@@ -201,16 +204,29 @@ func (c *checker) findings(key string, e *Findings, got []findingTally) {
 			c.fail(key+".required."+want.Name, want.Range.String(), fmt.Sprint(t.n), seen{kind: kindNumber, n: int64(t.n)}).Note = c.note(&t)
 		}
 	}
+	from := len(c.list)
 	for i := range got {
 		c.finding(key, e, &got[i])
 	}
+	waits, owes := found(otherEnd[0]), found(otherEnd[1])
+	if waits.n != owes.n || waits.flow != owes.flow {
+		return
+	}
+	for i := range c.list[from:] {
+		if f := &c.list[from+i]; strings.HasSuffix(f.Key, "."+otherEnd[0]) {
+			f.Partner = otherEnd[1]
+		}
+	}
 }
+
+// otherEnd is a finding about who waits for a FIN, and that about who owes it.
+var otherEnd = [2]string{"stuck-fin-wait-2", "stuck-close-wait"}
 
 // finding holds one that is there against what may be.
 func (c *checker) finding(key string, e *Findings, t *findingTally) {
-	times := t.name
+	times := fmt.Sprintf("%s (%s)", t.name, t.severity)
 	if t.n > 1 {
-		times = fmt.Sprintf("%s (%d times)", t.name, t.n)
+		times = fmt.Sprintf("%s (%s, %d times)", t.name, t.severity, t.n)
 	}
 	_, required := e.Required.of(t.name)
 	bound, allowed := e.Allowed.of(t.name)

@@ -2,11 +2,13 @@ package expect
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,6 +103,15 @@ func syntaxError(name string, text []byte, err error) error {
 			hint = `: a comparison that begins with > needs quotes in YAML: ">= 3", or write 3..`
 			break
 		}
+	}
+	switch {
+	case strings.Contains(message, "mapping values are not allowed"):
+		hint = `: text with a colon and a blank in it needs quotes, and keys of one kind stand under each other`
+		if line == "" {
+			line = "1" // the package counts from 0 and leaves that out
+		}
+	case strings.Contains(message, "cannot start any token") && strings.Contains("\n"+string(text), "\n\t"):
+		hint = ": indent with blanks, not with tabs"
 	}
 	if line != "" {
 		line = ":" + line
@@ -208,7 +219,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, key string) {
 	err := members(n, func(name, value *yaml.Node) error {
 		field, ok := fieldOf(v.Type(), name.Value)
 		if !ok {
-			d.fail(name, dotted(key, name.Value), unknownKey(v.Type(), name.Value))
+			d.fail(name, dotted(key, name.Value), unknownKey(v.Type(), key, name.Value))
 			return nil
 		}
 		d.value(value, v.FieldByIndex(field.Index), dotted(key, name.Value), field.Tag)
@@ -227,12 +238,56 @@ func dotted(key, member string) string {
 }
 
 // unknownKey says which key may be meant, or where it belongs.
-func unknownKey(t reflect.Type, name string) error {
+func unknownKey(t reflect.Type, above, name string) error {
 	names := keysOf(t)
 	if hint := suggest.DidYouMean(name, names); hint != "" {
 		return fmt.Errorf("unknown key%s", hint)
 	}
-	return fmt.Errorf("unknown key: there are %s", strings.Join(names, ", "))
+	hint := ""
+	if list := pathsOf(reflect.TypeFor[File](), "", name); len(list) > 0 {
+		above = indexed.ReplaceAllString(above, "[]")
+		nearest := slices.MinFunc(list, func(a, b string) int { return cmp.Compare(steps(a, above), steps(b, above)) })
+		hint = fmt.Sprintf(" (%s is one of %s)", name, strings.TrimSuffix(nearest, "."+name))
+		if nearest == name {
+			hint = fmt.Sprintf(" (%s stands at the beginning of a line)", name)
+		}
+	}
+	return fmt.Errorf("unknown key: there are %s%s", strings.Join(names, ", "), hint)
+}
+
+// pathsOf are the keys below a type that have a last name.
+func pathsOf(t reflect.Type, above, name string) (list []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key := f.Tag.Get("yaml")
+		if key == "" || !f.IsExported() {
+			continue
+		}
+		path, of := dotted(above, key), f.Type
+		if key == name {
+			list = append(list, path)
+		}
+		if _, isLeaf := reflect.New(of).Interface().(leaf); isLeaf || of == reflect.TypeFor[Counts]() {
+			continue
+		}
+		if of.Kind() == reflect.Slice {
+			path, of = path+"[]", of.Elem()
+		}
+		if of.Kind() == reflect.Struct {
+			list = append(list, pathsOf(of, path, name)...)
+		}
+	}
+	return list
+}
+
+// steps is how many it takes from one key to another, up and down.
+func steps(a, b string) int {
+	from, to := strings.Split(a, "."), strings.Split(b, ".")
+	n := 0
+	for n < min(len(from), len(to)) && from[n] == to[n] {
+		n++
+	}
+	return len(from) + len(to) - 2*n
 }
 
 // fieldOf returns the field of a key.

@@ -95,5 +95,8 @@ func ports(s string) (low, high uint16, err error) {
 }
 
 func notEndpoint(s string) error {
+	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return fmt.Errorf("%q is no address: a port has a colon before it: \":%s\"", s, s)
+	}
 	return fmt.Errorf("%q is no address or port: give 10.0.0.5, 10.0.0.0/8, :443, 10.0.0.5:443 or \"[fd00::1]:443\" (names are not looked up)", s)
 }

@@ -23,6 +23,12 @@ func TestParseErrors(t *testing.T) {
 		{"a blank reason", "reason: ' '", "reason: no reason"},
 		{"a reason without text", "reason:", "x.yaml:1:8: reason: nothing is given"},
 		{"a slip in a key", "reason: r\nflows:\n- histroy: {}", `x.yaml:3:3: flows[0].histroy: unknown key: did you mean "history"?`},
+		{"a key one level too high", "reason: r\ncapture: {handshake: {p95: < 1s}}", "rtt_client (p95 is one of capture.handshake.rtt)"},
+		{"a key one level too low", "reason: r\nflows:\n- match: {duration: < 1s}", "count (duration is one of flows[])"},
+		{"a key indented by chance", "reason: r\ncapture: {reason: x}", "findings (reason stands at the beginning of a line)"},
+		{"text with a colon", "reason: issue 12: leak", "x.yaml:1: this is no YAML: mapping values are not allowed in this context: text with a colon"},
+		{"a tab", "reason: r\ncapture:\n\tflows: 1", "indent with blanks, not with tabs"},
+		{"a port without its colon", "reason: r\nflows:\n- match: {server: 7014}", `"7014" is no address: a port has a colon before it: ":7014"`},
 		{"a key from nowhere", "reason: r\ncapture: {zzzzzz: 1}", "x.yaml:2:11: capture.zzzzzz: unknown key: there are flows, handshakes"},
 		{"a key twice", "reason: r\nreason: s", `x.yaml:2:1: "reason" is given twice: line 1 has it, too`},
 		{"a state in another spelling", "reason: r\ncapture:\n  states:\n    server: {CLOSE_WIAT: 0}", `x.yaml:4:14: capture.states.server: unknown name "CLOSE_WIAT": did you mean "CLOSE_WAIT"?`},
@@ -320,12 +326,12 @@ flows:
 		{"what is not known does not pass", "capture: {handshake: {rtt_server: {max: 1s..}}}\n",
 			[]string{"capture.handshake.rtt_server.max=not known: the capture does not show it"}},
 		{"a finding that must not be", "capture: {findings: {forbidden: [error]}}",
-			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (3 times)"}},
+			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (error, 3 times)"}},
 		{"but is expected", "capture: {findings: {forbidden: [error], required: [stuck-close-wait]}}", []string{}},
 		{"a name that is forbidden is", "capture: {findings: {forbidden: [stuck-close-wait]}}",
-			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (3 times)"}},
+			[]string{"capture.findings.forbidden.stuck-close-wait=stuck-close-wait (error, 3 times)"}},
 		{"no other finding", "capture: {findings: {allowed: [abortive-close]}}",
-			[]string{"capture.findings.allowed.stuck-close-wait=stuck-close-wait (3 times)"}},
+			[]string{"capture.findings.allowed.stuck-close-wait=stuck-close-wait (error, 3 times)"}},
 		{"too many", "capture: {findings: {allowed: {stuck-close-wait: ..2}}}", []string{"capture.findings.allowed.stuck-close-wait=3"}},
 		{"too few", "capture: {findings: {required: {stuck-close-wait: 4, abortive-close: 1}}}",
 			[]string{"capture.findings.required.abortive-close=0", "capture.findings.required.stuck-close-wait=3"}},
@@ -373,9 +379,9 @@ func TestStorySays(t *testing.T) {
 	}
 	for _, c := range []struct{ want, says string }{
 		{"LISTEN … CLOSE_WAIT LAST_ACK CLOSED", "The server goes as expected as far as CLOSE_WAIT (frame 3); LAST_ACK does not follow: it has been in CLOSE_WAIT for 1s at the end."},
-		{"LISTEN SYN_RECEIVED CLOSED", "The server goes as expected as far as SYN_RECEIVED (frame 1); not CLOSED follows, but ESTABLISHED (frame 2): " + analyzer.Event(2).String() + "."},
-		{"LISTEN SYN_RECEIVED ESTABLISHED", "The server goes as expected as far as ESTABLISHED (frame 2); it should have stayed there, and goes on to CLOSE_WAIT (frame 3): " + analyzer.Event(3).String() + "."},
-		{"CLOSED …", "The server is not seen as expected from the beginning; not CLOSED follows, but LISTEN."},
+		{"LISTEN SYN_RECEIVED CLOSED", "The server goes as expected as far as SYN_RECEIVED (frame 1); ESTABLISHED (frame 2: " + analyzer.Event(2).String() + ") follows, not CLOSED."},
+		{"LISTEN SYN_RECEIVED ESTABLISHED", "The server goes as expected as far as ESTABLISHED (frame 2); it should have stayed there, and goes on to CLOSE_WAIT (frame 3: " + analyzer.Event(3).String() + ")."},
+		{"CLOSED …", "The server begins with LISTEN, not CLOSED."},
 	} {
 		p, err := ParsePattern(c.want)
 		if err != nil {

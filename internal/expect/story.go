@@ -126,8 +126,10 @@ func (s *Story) sentence(f *Flow, side int) string {
 	switch {
 	case missing < 0:
 		return text + "; it should have stayed there, and goes on to " + next[other].event() + "."
+	case other >= 0 && at == 0:
+		return "The " + s.Side + " begins with " + next[other].event() + ", not " + next[missing].Text + "."
 	case other >= 0:
-		return text + "; not " + next[missing].Text + " follows, but " + next[other].event() + "."
+		return text + "; " + next[other].event() + " follows, not " + next[missing].Text + "."
 	}
 	text += "; " + next[missing].Text + " does not follow"
 	if in := f.InState[side]; in >= 0 {
@@ -138,10 +140,13 @@ func (s *Story) sentence(f *Flow, side int) string {
 
 // event is a state with what brought it about.
 func (l *StoryLine) event() string {
-	if l.Move.Trigger == analyzer.NoEvent {
+	switch {
+	case l.Move.Trigger == analyzer.NoEvent:
 		return l.Text
+	case l.Move.Frame == 0:
+		return l.Text + " (" + l.Move.Trigger.String() + ")"
 	}
-	return l.Text + l.where() + ": " + l.Move.Trigger.String()
+	return l.Text + " (frame " + analyzer.FrameText(l.Move.Frame) + ": " + l.Move.Trigger.String() + ")"
 }
 
 // where names the frame of a state.
