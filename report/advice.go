@@ -95,9 +95,9 @@ func cuts(text, separator string) (list []string) {
 	return append(list, text[from:])
 }
 
-// wrapAdvice is Wrap for Detector.Next: each command stands on a line of its own,
+// WrapAdvice is Wrap for Detector.Next: each command stands on a line of its own,
 // however long, so that it can be copied.
-func wrapAdvice(out io.Writer, prefix, next string, limit int) {
+func WrapAdvice(out io.Writer, prefix, next string, limit int) {
 	under := strings.Repeat(" ", width(prefix))
 	for i, a := range advice(next) {
 		switch {

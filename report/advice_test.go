@@ -53,7 +53,7 @@ func TestAdviceOfDetectors(t *testing.T) {
 // However narrow the terminal, a command is one line, and prose is not.
 func TestWrapAdvice(t *testing.T) {
 	var b strings.Builder
-	wrapAdvice(&b, "next:  ", "on that host of which we speak: ss -tanp state close-wait '( sport = :7 or dport = :7 )'; ps", 30)
+	WrapAdvice(&b, "next:  ", "on that host of which we speak: ss -tanp state close-wait '( sport = :7 or dport = :7 )'; ps", 30)
 	want := `next:  on that host of which
        we speak:
          ss -tanp state close-wait '( sport = :7 or dport = :7 )'

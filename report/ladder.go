@@ -449,7 +449,7 @@ func (d *ladderWriter) finding() {
 		d.remark("  cause: ", n.Detector.Cause)
 	}
 	if n.Severity > analyzer.Info && n.Next != "" {
-		wrapAdvice(d.out, d.indent()+"  next:  ", Clean(n.Next), d.prose)
+		WrapAdvice(d.out, d.indent()+"  next:  ", Clean(n.Next), d.prose)
 	}
 }
 

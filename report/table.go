@@ -518,7 +518,7 @@ func (r *tableRenderer) writeAdvice(out io.Writer, worst analyzer.Severity, caus
 		r.writeItem(out, indent+"cause: ", cause)
 	}
 	if next != "" && worst > analyzer.Info {
-		wrapAdvice(out, indent+"next:  ", Clean(next), r.limit())
+		WrapAdvice(out, indent+"next:  ", Clean(next), r.limit())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpflow-states/tcpflow-states/internal/manual"
+	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
 func newExplain() *cobra.Command {
@@ -100,8 +101,13 @@ func (p *pager) section(s *manual.Section) {
 		p.wrapped("    "+mark+" ", item)
 	}
 	for _, point := range s.Points {
-		if point.List == nil {
-			p.wrapped(fmt.Sprintf("  %-10s ", point.Label), point.Text)
+		label := fmt.Sprintf("  %-10s ", point.Label)
+		switch {
+		case point.Label == manual.LookAt:
+			report.WrapAdvice(p, label, point.Text, p.width)
+			continue
+		case point.List == nil:
+			p.wrapped(label, point.Text)
 			continue
 		}
 		fmt.Fprintf(p, "  %s\n", point.Label)

@@ -33,6 +33,9 @@ type Entry struct {
 	detector *analyzer.Detector // of a finding
 }
 
+// LookAt is the label of the Point that says what to run: it has commands in it.
+const LookAt = "look at"
+
 // Point is one labelled sentence, or a list of short ones.
 type Point struct {
 	Label string
@@ -132,7 +135,7 @@ func (e *Entry) Sections(width int) (list []Section) {
 		list = append(list, Section{Title: "not to be confused with", Items: e.LooksLike})
 	}
 	var last []Point
-	for _, p := range []Point{{Label: "look at", Text: e.Next}, {Label: "reference", Text: e.Reference}} {
+	for _, p := range []Point{{Label: LookAt, Text: e.Next}, {Label: "reference", Text: e.Reference}} {
 		if p.Text != "" {
 			last = append(last, p)
 		}

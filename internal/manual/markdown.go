@@ -85,7 +85,7 @@ func (s *Section) markdown(b *strings.Builder) {
 	}
 	for _, p := range s.Points {
 		switch {
-		case p.List == nil && p.Label == "look at":
+		case p.List == nil && p.Label == LookAt:
 			fmt.Fprintf(b, "- **%s**: %s\n", p.Label, escape(p.Text))
 		case p.List == nil:
 			fmt.Fprintf(b, "- **%s** %s\n", p.Label, escape(p.Text))
