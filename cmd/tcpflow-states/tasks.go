@@ -79,11 +79,17 @@ func (s *sniffer) keepOn() error {
 	return nil
 }
 
-// count brings the metrics up to date.
+// count brings the metrics up to date. The packets are counted before the segments
+// that were found in them, so that no scrape sees more of these.
 func (s *sniffer) count() error {
-	c := s.counters()
-	s.around.all.Capture(s.o.device, metrics.Capture{Packets: c.Frames - c.Dropped, Dropped: c.Dropped, Freezes: c.Freezes, Full: c.Full, Up: c.Up})
-	s.ask(func(l *lane) { l.feed.Flush(l.now, l.tracker.Totals()) })
+	var mu sync.Mutex
+	s.ask(func(l *lane) {
+		mu.Lock()
+		c := s.counters()
+		s.around.all.Capture(s.o.device, metrics.Capture{Packets: c.Frames - c.Dropped, Dropped: c.Dropped, Freezes: c.Freezes, Full: c.Full, Up: c.Up})
+		mu.Unlock()
+		l.feed.Flush(l.now, l.tracker.Totals())
+	})
 	return nil
 }
 
