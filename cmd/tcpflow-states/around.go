@@ -141,8 +141,7 @@ func listenerOf(f *analyzer.Flow) metrics.Listener {
 	if f.Guessed {
 		return metrics.Listener{}
 	}
-	v := f.Server()
-	return metrics.Listener{Addr: f.Key.Addr[v], Port: f.Key.Port[v]}
+	return servedBy(f)
 }
 
 // listening says who has the listener at an address.

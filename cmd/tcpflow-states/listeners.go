@@ -51,24 +51,17 @@ func (l listeners) prune() {
 		return
 	}
 	order := slices.SortedFunc(maps.Keys(l), func(a, b metrics.Listener) int {
-		x, y := l[a], l[b]
-		return cmp.Or(y.trouble(&x), a.Addr.Netip().Compare(b.Addr.Netip()), cmp.Compare(a.Port, b.Port))
+		x, y := l[a].row(), l[b].row()
+		return cmp.Or(y.Trouble(&x), a.Addr.Netip().Compare(b.Addr.Netip()), cmp.Compare(a.Port, b.Port))
 	})
 	for _, at := range order[maxListeners:] {
 		delete(l, at)
 	}
 }
 
-// trouble compares two as the view does: what is wrong now, what was, and how
-// much there is.
-func (n *listenerCount) trouble(m *listenerCount) int {
-	return cmp.Or(cmp.Compare(n.stuck, m.stuck), cmp.Compare(n.severity, m.severity), cmp.Compare(n.findings, m.findings),
-		cmp.Compare(n.failed, m.failed), cmp.Compare(n.halfOpen, m.halfOpen), cmp.Compare(n.open, m.open))
-}
-
-// row is what the view shows of it.
-func (n *listenerCount) row(at metrics.Listener) top.Listener {
-	l := top.Listener{Address: addrPort(at).String(), Open: n.open, HalfOpen: n.halfOpen, Stuck: n.stuck,
+// row is what the view shows of it, but for whose it is.
+func (n listenerCount) row() top.Listener {
+	l := top.Listener{Open: n.open, HalfOpen: n.halfOpen, Stuck: n.stuck,
 		Failed: n.failed, Findings: n.findings, Severity: n.severity}
 	if n.worst != nil {
 		l.Worst = n.worst.Name

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
-	"github.com/tcpflow-states/tcpflow-states/internal/metrics"
 	"github.com/tcpflow-states/tcpflow-states/internal/top"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
@@ -410,8 +409,8 @@ func (v *viewer) merge(snap *top.Snapshot, parts []seen) {
 	}
 	all.prune()
 	for at, n := range all {
-		l := n.row(at)
-		l.Owner = v.around.listening(addrPort(at))
+		l, addr := n.row(), at.AddrPort()
+		l.Address, l.Owner = addr.String(), v.around.listening(addr)
 		snap.Listeners = append(snap.Listeners, l)
 	}
 	slices.SortFunc(snap.Listeners, func(a, b top.Listener) int { return cmp.Compare(a.Address, b.Address) })
@@ -450,10 +449,6 @@ func (v *viewer) complete(snap *top.Snapshot) {
 		d.Flow.Owner = v.owner(&v.flow)
 		snap.Detail = &d
 	}
-}
-
-func addrPort(l metrics.Listener) netip.AddrPort {
-	return netip.AddrPortFrom(l.Addr.Netip(), l.Port)
 }
 
 // addCensus adds one census to another.

@@ -64,8 +64,11 @@ func newRanking(other counts) ranking {
 		other: entry{name: "other", listed: true, counts: other}}
 }
 
+// AddrPort returns it as package netip has it.
+func (l Listener) AddrPort() netip.AddrPort { return netip.AddrPortFrom(l.Addr.Netip(), l.Port) }
+
 // label is how a listener is spelled.
-func (l Listener) label() string { return netip.AddrPortFrom(l.Addr.Netip(), l.Port).String() }
+func (l Listener) label() string { return l.AddrPort().String() }
 
 // active notes what a listener has done.
 func (r *ranking) active(at Listener, n uint64) {

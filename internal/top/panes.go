@@ -50,7 +50,7 @@ var sorts = [numPanes][]order{
 		{"count", func(s *Snapshot, a, b int) int { return cmp.Compare(s.sides(listed[b]), s.sides(listed[a])) }},
 	},
 	listenerPane: {
-		{"trouble", func(s *Snapshot, a, b int) int { return trouble(&s.Listeners[b], &s.Listeners[a]) }},
+		{"trouble", func(s *Snapshot, a, b int) int { return s.Listeners[b].Trouble(&s.Listeners[a]) }},
 		{"open", func(s *Snapshot, a, b int) int { return s.Listeners[b].Open - s.Listeners[a].Open }},
 		{"address", func(s *Snapshot, a, b int) int { return cmp.Compare(s.Listeners[a].Address, s.Listeners[b].Address) }},
 	},
@@ -68,10 +68,10 @@ func (s *Snapshot) sides(state analyzer.State) int { return s.Census[0][state] +
 // allStuck is how many flows are stuck, those that it does not hold included.
 func (s *Snapshot) allStuck() int { return max(len(s.Stuck), s.StuckAll) }
 
-// trouble compares what is wrong now first, then what was, then how much there is.
-func trouble(a, b *Listener) int {
-	return cmp.Or(a.Stuck-b.Stuck, cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Findings, b.Findings),
-		cmp.Compare(a.Failed, b.Failed), a.HalfOpen-b.HalfOpen, a.Open-b.Open)
+// Trouble compares what is wrong now first, then what was, then how much there is.
+func (l *Listener) Trouble(o *Listener) int {
+	return cmp.Or(l.Stuck-o.Stuck, cmp.Compare(l.Severity, o.Severity), cmp.Compare(l.Findings, o.Findings),
+		cmp.Compare(l.Failed, o.Failed), l.HalfOpen-o.HalfOpen, l.Open-o.Open)
 }
 
 // arrange filters and sorts every pane anew. The row that was chosen stays so.
