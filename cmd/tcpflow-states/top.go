@@ -203,9 +203,9 @@ func (v *laneView) visit(place uint32, f *analyzer.Flow) {
 	default:
 		n.open = 1
 	}
-	if debt, side, ok := owed(f); ok && v.found(f) {
+	if debt, ok := owed(f); ok && v.found(f) {
 		n.stuck = 1
-		v.keepStuck(place, f, side, debt)
+		v.keepStuck(place, f, debt)
 	}
 	v.walking.listeners.add(servedBy(f), n)
 }
@@ -229,15 +229,15 @@ func failedToOpen(f *analyzer.Flow) bool {
 	return tried
 }
 
-// owed returns the debt of a flow with a side that is stuck, and which. Of two the
-// one that can be paid without the other.
-func owed(f *analyzer.Flow) (d analyzer.Debt, side analyzer.Side, ok bool) {
+// owed returns the debt of a flow with a side that is stuck. Of two the one that can
+// be paid without the other.
+func owed(f *analyzer.Flow) (d analyzer.Debt, ok bool) {
 	for s := range analyzer.Side(2) {
 		if own, stuck := f.Debt(s); stuck && (!ok || own.By == s) {
-			d, side, ok = own, s, true
+			d, ok = own, true
 		}
 	}
-	return d, side, ok
+	return d, ok
 }
 
 // found reports whether the filters leave a finding of the flow.
@@ -254,7 +254,7 @@ func (v *laneView) found(f *analyzer.Flow) bool {
 }
 
 // keepStuck keeps a flow if it is one of the oldest.
-func (v *laneView) keepStuck(place uint32, f *analyzer.Flow, side analyzer.Side, d analyzer.Debt) {
+func (v *laneView) keepStuck(place uint32, f *analyzer.Flow, d analyzer.Debt) {
 	w := &v.walking
 	w.stuckAll++
 	if len(w.stuck) >= 2*maxStuck {
@@ -278,7 +278,7 @@ func flowRow(f *analyzer.Flow) top.Flow {
 	for i, s := range [...]analyzer.Side{f.Client, f.Server()} {
 		row.State[i], row.Basis[i] = f.Sides[s].State, f.Sides[s].Basis
 	}
-	if d, _, ok := owed(f); ok {
+	if d, ok := owed(f); ok {
 		row.Since, row.Owes = d.Since, "server "+d.What
 		if d.By == f.Client {
 			row.Owes = "client " + d.What
