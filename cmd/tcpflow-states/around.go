@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -179,6 +178,6 @@ func (a *around) close(err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := a.http.Shutdown(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "tcpflow-states: metrics: "+report.Clean(err.Error()))
+		complain(err)
 	}
 }
