@@ -34,7 +34,7 @@ type diffOptions struct {
 var diffFormats = []string{"table", "json", "markdown"}
 
 func newDiff() *cobra.Command {
-	o := &diffOptions{format: diffFormats[0]}
+	o := &diffOptions{}
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Say what changed between two captures of a service",
@@ -89,8 +89,7 @@ also where a capture has no flows to compare.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.VarP(&value{kind: "FORMAT", text: o.format, take: o.takeFormat, all: func() []string { return diffFormats }}, "format", "o",
-		"format of the result: "+strings.Join(diffFormats, ", "))
+	formatNameFlag(fs, &o.format, diffFormats)
 	fs.BoolVar(&o.all, "all", false, "show what has not changed, too")
 	fs.Var(&value{kind: "RULE", list: true, take: o.takeRule, all: diffRuleNames}, "fail-on",
 		"exit with 1 only when this has changed: new-finding[=NAME], more-finding[=NAME], gone-finding[=NAME], state[=S[@client|@server]], "+
@@ -101,14 +100,6 @@ also where a capture has no flows to compare.`,
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
 	return cmd
-}
-
-func (o *diffOptions) takeFormat(s string) error {
-	if !slices.Contains(diffFormats, s) {
-		return unknown("format", s, diffFormats)
-	}
-	o.format = s
-	return nil
 }
 
 func diff(o *diffOptions, args []string) error {

@@ -20,7 +20,7 @@ type interfacesOptions struct {
 var interfacesFormats = []string{"table", "json"}
 
 func newInterfaces() *cobra.Command {
-	o := &interfacesOptions{format: interfacesFormats[0]}
+	o := &interfacesOptions{}
 	cmd := &cobra.Command{
 		Use:   "interfaces",
 		Short: "List what can be captured on, and what is missing where it cannot",
@@ -36,22 +36,10 @@ It needs no privileges.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.VarP(&value{kind: "FORMAT", text: o.format, take: o.takeFormat, all: func() []string { return interfacesFormats }}, "format", "o",
-		"format of the result: "+strings.Join(interfacesFormats, ", "))
-	fs.StringVar(&o.file, "output", "", "write the result to `FILE`, not to standard output")
-	fs.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR set")
+	formatNameFlag(fs, &o.format, interfacesFormats)
+	o.resultFlags(fs)
 	completeFlags(cmd)
 	return cmd
-}
-
-func (o *interfacesOptions) takeFormat(s string) error {
-	for _, name := range interfacesFormats {
-		if s == name {
-			o.format = s
-			return nil
-		}
-	}
-	return unknown("format", s, interfacesFormats)
 }
 
 func interfaces(o *interfacesOptions) (err error) {

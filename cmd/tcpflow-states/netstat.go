@@ -45,7 +45,7 @@ const (
 var netstatFormats = []string{"table", "csv", "sparkline"}
 
 func newNetstat() *cobra.Command {
-	o := &netstatOptions{format: netstatFormats[0]}
+	o := &netstatOptions{}
 	cmd := &cobra.Command{
 		Use:   "netstat FILE…",
 		Short: "List every socket's state at one instant, or count them over time",
@@ -73,23 +73,12 @@ input.`,
 	fs.Var(&value{kind: "T", text: "end", take: o.at.set}, "at",
 		"the instant: +12s after the first frame, a time as in 2026-11-21T03:16:07Z, or end")
 	fs.Var(&value{kind: "DUR", take: o.takeEvery}, "every", "count sockets by state at instants so far apart, from the first frame on")
-	fs.VarP(&value{kind: "FORMAT", text: o.format, take: o.takeFormat, all: func() []string { return netstatFormats }}, "format", "o",
-		"format of the result: "+strings.Join(netstatFormats, ", "))
+	formatNameFlag(fs, &o.format, netstatFormats)
 	o.readOptions.flags(fs)
 	o.timerFlags(fs)
 	o.outputOptions.flags(fs)
 	completeFlags(cmd)
 	return cmd
-}
-
-func (o *netstatOptions) takeFormat(s string) error {
-	for _, name := range netstatFormats {
-		if s == name {
-			o.format = s
-			return nil
-		}
-	}
-	return unknown("format", s, netstatFormats)
 }
 
 func (o *netstatOptions) takeEvery(s string) (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,10 +25,30 @@ type outputOptions struct {
 }
 
 func (o *outputOptions) flags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.file, "output", "", "write the result to `FILE`, not to standard output")
-	fs.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR set")
+	o.resultFlags(fs)
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no remarks on standard error, errors only")
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "say on standard error what was read, and how fast")
+}
+
+// resultFlags are those of the result alone.
+func (o *outputOptions) resultFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.file, "output", "", "write the result to `FILE`, not to standard output")
+	fs.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR set")
+}
+
+// formatNameFlag adds -o of a command with formats of its own, the first of which is
+// the default.
+func formatNameFlag(fs *pflag.FlagSet, format *string, names []string) {
+	*format = names[0]
+	take := func(s string) error {
+		if !slices.Contains(names, s) {
+			return unknown("format", s, names)
+		}
+		*format = s
+		return nil
+	}
+	fs.VarP(&value{kind: "FORMAT", text: *format, take: take, all: func() []string { return names }}, "format", "o",
+		"format of the result: "+strings.Join(names, ", "))
 }
 
 // formatFlag adds -o.
