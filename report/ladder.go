@@ -271,7 +271,7 @@ func (d *ladderWriter) captureNames(steps []rung) string {
 
 func (d *ladderWriter) header(o Origin, steps []rung) {
 	f := d.f
-	text := "flow " + strconv.Itoa(f.Number) + ": " + f.Addr(f.Client).String() + " > " + f.Addr(f.Server()).String()
+	text := "flow " + strconv.Itoa(f.Number) + ": " + pair(f)
 	fmt.Fprintln(d.out, d.p.head(text))
 	words := []string{date(f.Start), plural(int(f.Frames), "frame") + " in " + span(f.End-f.Start)}
 	line := func() {

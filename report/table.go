@@ -200,7 +200,7 @@ func (r *tableRenderer) keep(f *analyzer.Flow, n *analyzer.Finding) {
 	if e.who = sideName(f, n.Side); e.who != "" {
 		e.who += " " + f.Addr(n.Side).String()
 	} else {
-		e.who = f.Addr(f.Client).String() + " > " + f.Addr(f.Server()).String()
+		e.who = pair(f)
 	}
 	e.f.Frames = nil // the flow's memory
 	e.file = r.o.origin(f).File
