@@ -72,7 +72,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 // lock, and sends it without: a slow scrape holds up nobody.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	s := samples{m: m}
-	s.put(buildInfo, 1, m.buildLabels()...)
+	s.put(buildInfo, 1, m.build...)
 	s.put(ready, oneIf(m.condition.ready()))
 	m.mu.Lock()
 	s.total()

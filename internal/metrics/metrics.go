@@ -15,6 +15,7 @@
 package metrics
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -44,7 +45,7 @@ type Config struct {
 
 // Metrics gathers what its feeds flush. Its methods are safe for concurrent use.
 type Metrics struct {
-	version   string
+	build     []string // the labels of build_info
 	listeners int
 	detectors []*analyzer.Detector
 	number    map[*analyzer.Detector]int // its place in detectors
@@ -113,11 +114,8 @@ type capture struct {
 // New returns Metrics whose registry also holds the collectors of the Go runtime
 // and of the process.
 func New(cfg Config) *Metrics {
-	m := &Metrics{version: cfg.Version, listeners: cfg.Listeners, detectors: cfg.Detectors,
+	m := &Metrics{build: buildLabels(cmp.Or(cfg.Version, "(devel)")), listeners: cfg.Listeners, detectors: cfg.Detectors,
 		number: make(map[*analyzer.Detector]int), registry: prometheus.NewRegistry()}
-	if m.version == "" {
-		m.version = "(devel)"
-	}
 	if m.listeners <= 0 {
 		m.listeners = DefaultListeners
 	}
@@ -204,6 +202,6 @@ func revision() string {
 }
 
 // buildLabels are those of build_info.
-func (m *Metrics) buildLabels() []string {
-	return []string{m.version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+func buildLabels(version string) []string {
+	return []string{version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 }
