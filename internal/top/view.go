@@ -274,11 +274,8 @@ func (m *model) help(room int) []string {
 // helpLines are all of it. On a narrow terminal what a key does stands below it.
 func (m *model) helpLines() (lines []string) {
 	width := max(m.width, leastWidth) // what is smaller shows none of it
-	add := func(indent, s string) {
-		for _, l := range wrapped(s, width-len(indent)) {
-			lines = append(lines, padded(indent+l, width))
-		}
-	}
+	var text strings.Builder
+	add := func(indent, s string) { report.Wrap(&text, indent, s, width) }
 	add("", "")
 	for _, b := range bindings {
 		if width < allPanesWidth {
@@ -296,20 +293,10 @@ func (m *model) helpLines() (lines []string) {
 		"The bars are both sides' sum, one every " + m.every.String() + ", up to the highest seen."} {
 		add("  ", s)
 	}
-	return lines
-}
-
-// wrapped breaks ASCII text at its blanks.
-func wrapped(s string, width int) (lines []string) {
-	for len(s) > width {
-		at := strings.LastIndexByte(s[:width+1], ' ')
-		if at <= 0 {
-			break
-		}
-		lines = append(lines, s[:at])
-		s = s[at+1:]
+	for l := range strings.Lines(text.String()) {
+		lines = append(lines, padded(strings.TrimSuffix(l, "\n"), width))
 	}
-	return append(lines, s)
+	return lines
 }
 
 // helpPage is how many lines of it are seen.
