@@ -2,7 +2,6 @@ package report
 
 import (
 	"bufio"
-	"encoding/json"
 	"io"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ type Interfaces struct {
 
 // Interface is one that could be captured on.
 type Interface struct {
-	Name      string    `json:"name" doc:"as -i takes it; any stands for all"`
+	Name      Text      `json:"name" doc:"as -i takes it; any stands for all"`
 	Index     int       `json:"index,omitempty" doc:"number; left out for any"`
 	Addresses []string  `json:"addresses,omitempty" doc:"with the length of their network's prefix"`
 	State     string    `json:"state,omitempty" enum:"up,down,no carrier" doc:"left out for any"`
@@ -38,9 +37,7 @@ type Missing struct {
 
 // InterfacesJSON writes the list as one object.
 func InterfacesJSON(w io.Writer, list []Interface) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	return out.Encode(Interfaces{"interfaces", Schema, list})
+	return indentedJSON(w, Interfaces{"interfaces", Schema, list})
 }
 
 var interfaceColumns = []column{
@@ -68,7 +65,7 @@ func InterfacesTable(w io.Writer, list []Interface, width int, color bool) error
 		return err
 	}
 	if width == 0 {
-		width = 100
+		width = proseWidth
 	}
 	for i, m := range remedies {
 		if i == 0 {
@@ -92,5 +89,5 @@ func (i *Interface) cells() []string {
 	if i.Packets != nil {
 		packets = strconv.FormatUint(*i.Packets, 10)
 	}
-	return []string{Clean(i.Name), i.State, Clean(i.Link), mtu, packets, strings.Join(i.Addresses, "\n"), strings.Join(missing, "\n")}
+	return []string{Clean(string(i.Name)), i.State, Clean(i.Link), mtu, packets, strings.Join(i.Addresses, "\n"), strings.Join(missing, "\n")}
 }

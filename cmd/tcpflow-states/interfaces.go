@@ -70,7 +70,7 @@ func interfaces(o *interfacesOptions) (err error) {
 
 // reported is an interface as it is written.
 func reported(i *live.Interface) report.Interface {
-	r := report.Interface{Name: i.Name, Index: i.Index, State: i.State, Link: i.Link, MTU: i.MTU, Ready: i.Ready()}
+	r := report.Interface{Name: report.Text(i.Name), Index: i.Index, State: i.State, Link: i.Link, MTU: i.MTU, Ready: i.Ready()}
 	if i.HasLinkType {
 		r.LinkType = &i.LinkType
 	}
