@@ -454,11 +454,7 @@ func (t *Tracker) end(f *Flow) {
 	if t.streams != nil {
 		f.Wireshark = t.streams.result(f)
 	}
-	if !f.orderly() {
-		for _, d := range t.ends {
-			d.End(d, f)
-		}
-	}
+	t.judgeEnd(f)
 	if t.cfg.OnFinding != nil {
 		t.tell(f, f.Findings)
 	}
@@ -466,6 +462,16 @@ func (t *Tracker) end(f *Flow) {
 		t.cfg.OnFlow(f)
 	}
 	t.streams.release(f)
+}
+
+// judgeEnd has the detectors look at a flow's end, unless there is nothing to see.
+func (t *Tracker) judgeEnd(f *Flow) {
+	if f.orderly() {
+		return
+	}
+	for _, d := range t.ends {
+		d.End(d, f)
+	}
 }
 
 // remember keeps who listens, for flows that the capture meets midway.

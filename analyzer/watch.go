@@ -82,11 +82,7 @@ func (t *Tracker) asIfEnded(f *Flow, now int64) (due int64) {
 	g.Findings = append(t.glanced[:0], f.Findings...)
 	g.Now = now
 	g.summarise()
-	if !g.orderly() {
-		for _, d := range t.ends {
-			d.End(d, g)
-		}
-	}
+	t.judgeEnd(g)
 	t.tell(f, g.Findings)
 	for i := range g.Findings {
 		n := &g.Findings[i]
