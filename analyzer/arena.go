@@ -108,7 +108,7 @@ func (a *arena) evacuate() {
 	a.release(from)
 }
 
-// release makes a extent of which nobody holds anything an empty one. Of many such
+// release makes an extent of which nobody holds anything an empty one. Of many such
 // some are let go of.
 func (a *arena) release(i int) {
 	s := &a.extents[i]

@@ -114,7 +114,7 @@ func (o *deviceOptions) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.await, "await", false, "wait for an interface that is down, and for the return of one that is removed")
 }
 
-// open opens what is to be captured on: a source for each worker.
+// openInterface opens what is to be captured on: a source for each worker.
 func (o *liveOptions) openInterface(frames func(int) func(*capture.Frame)) ([]live.Source, error) {
 	cfg := live.Config{Interface: o.device, Promiscuous: o.promiscuous, HardwareTime: o.hardwareTime, AwaitReturn: o.await,
 		Snap: o.snap, Buffer: o.buffer << 20, Tick: idle, Decode: o.capture, Frames: frames, Notice: o.remarkOn}
