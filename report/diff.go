@@ -65,6 +65,17 @@ type DiffListener struct {
 	Flows      *DiffFlows    `json:"flows,omitempty" doc:"flow by flow; left out unless nine of ten flows of the smaller capture have the same endpoints in the other"`
 }
 
+// DiffGroup is the counts of one kind of thing.
+type DiffGroup struct {
+	Kind   string // of one of them: finding, state, handshake or close
+	Counts []DiffCount
+}
+
+// Groups are all counts of the listener. They share its memory.
+func (l *DiffListener) Groups() [4]DiffGroup {
+	return [...]DiffGroup{{"finding", l.Findings}, {"state", l.States}, {"handshake", l.Handshakes}, {"close", l.Closes}}
+}
+
 // DiffCount counts one thing in both captures.
 type DiffCount struct {
 	Name     string  `json:"name" doc:"what is counted"`

@@ -258,9 +258,9 @@ func judgeCounts(d *report.Diff) {
 	var all []tested
 	for i := range d.Listeners {
 		l := &d.Listeners[i]
-		for _, list := range [][]report.DiffCount{l.Findings, l.States, l.Handshakes, l.Closes} {
-			for j := range list {
-				if c := &list[j]; c.Change == "same" {
+		for _, group := range l.Groups() {
+			for j := range group.Counts {
+				if c := &group.Counts[j]; c.Change == "same" {
 					all = append(all, tested{c, l.Old.Connections, l.New.Connections})
 				}
 			}
@@ -442,8 +442,8 @@ func missing(set, other []findingKey) (names []string) {
 
 // changed reports whether anything of a listener has.
 func changed(l *report.DiffListener) bool {
-	for _, list := range [][]report.DiffCount{l.Findings, l.States, l.Handshakes, l.Closes} {
-		if slices.ContainsFunc(list, func(c report.DiffCount) bool { return c.Change != "same" }) {
+	for _, group := range l.Groups() {
+		if slices.ContainsFunc(group.Counts, func(c report.DiffCount) bool { return c.Change != "same" }) {
 			return true
 		}
 	}

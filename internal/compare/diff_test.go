@@ -379,8 +379,8 @@ func TestGenerated(t *testing.T) {
 		if v := l.Latency.Verdict; v != "same" {
 			t.Errorf("%s: %s", l.Name(), v)
 		}
-		for _, list := range [][]report.DiffCount{l.Findings, l.States, l.Handshakes, l.Closes} {
-			for _, c := range list {
+		for _, group := range l.Groups() {
+			for _, c := range group.Counts {
 				if c.Change == "more" || c.Change == "fewer" {
 					t.Errorf("%s: %+v", l.Name(), c)
 				}
