@@ -29,7 +29,7 @@ type match struct {
 func Diff(old, new *Capture) *report.Diff {
 	d := &report.Diff{Type: "diff", Schema: report.Schema, Level: Level,
 		Old: describe(old), New: describe(new), Listeners: []report.DiffListener{}, Failed: []string{},
-		Across: counts(findingsAcross(old, new), 0, 0)}
+		Across: counts(findings(old.across, new.across), 0, 0)}
 	matches, gone, appeared := pair(old, new)
 	pairs := pairFlows(old, new)
 	for _, m := range matches {
@@ -189,17 +189,11 @@ func named(old, new []int, side string, name func(int) string) (list []report.Di
 }
 
 // findings are the counts of findings, the most severe first.
-func findings(old, new map[findingKey]*counted) (list []report.DiffCount) {
+func findings(old, new map[findingKey]counted) (list []report.DiffCount) {
 	keys := maps.Clone(old)
 	maps.Copy(keys, new)
 	for _, k := range slices.SortedFunc(maps.Keys(keys), compareFindings) {
-		a, b := counted{}, counted{}
-		if e := old[k]; e != nil {
-			a = *e
-		}
-		if e := new[k]; e != nil {
-			b = *e
-		}
+		a, b := old[k], new[k]
 		list = append(list, report.DiffCount{Name: k.detector.Name, Side: sideNames[k.side],
 			Severity: max(a.worst, b.worst).String(), Old: a.n, New: b.n})
 	}
@@ -211,17 +205,6 @@ func findings(old, new map[findingKey]*counted) (list []report.DiffCount) {
 func severity(c *report.DiffCount) analyzer.Severity {
 	s, _ := analyzer.ParseSeverity(c.Severity) // it was spelt here
 	return s
-}
-
-func findingsAcross(old, new *Capture) []report.DiffCount {
-	keyed := func(c *Capture) map[findingKey]*counted {
-		keys := map[findingKey]*counted{}
-		for d, e := range c.across {
-			keys[findingKey{d, 2}] = e
-		}
-		return keys
-	}
-	return findings(keyed(old), keyed(new))
 }
 
 // counts says of each count, of so many flows, whether only one capture has any, and
