@@ -1,10 +1,6 @@
 package report
 
-import (
-	"bytes"
-	"encoding/json"
-	"io"
-)
+import "io"
 
 // Diff is what changed between two captures, OLD and NEW.
 type Diff struct {
@@ -148,14 +144,4 @@ type DiffFlow struct {
 }
 
 // JSON writes the result as one object (docs/schema.json).
-func (d *Diff) JSON(w io.Writer) error {
-	var b bytes.Buffer
-	out := json.NewEncoder(&b)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	if err := out.Encode(d); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
+func (d *Diff) JSON(w io.Writer) error { return indentedJSON(w, d) }
