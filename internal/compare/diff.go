@@ -249,12 +249,7 @@ func judgeCounts(d *report.Diff) {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b tested) int { return cmp.Compare(a.c.P, b.c.P) })
-	p := make([]float64, len(all))
-	for i, t := range all {
-		p[i] = t.c.P
-	}
-	holm(p)
+	p := corrected(all, func(t tested) float64 { return t.c.P })
 	for i, t := range all {
 		t.c.P = roundP(p[i])
 		if p[i] >= Level {
@@ -264,6 +259,17 @@ func judgeCounts(d *report.Diff) {
 			t.c.Change = "fewer"
 		}
 	}
+}
+
+// corrected sorts tests by their p, and returns these corrected for their number.
+func corrected[T any](tests []T, p func(T) float64) []float64 {
+	slices.SortStableFunc(tests, func(a, b T) int { return cmp.Compare(p(a), p(b)) })
+	list := make([]float64, len(tests))
+	for i, t := range tests {
+		list[i] = p(t)
+	}
+	holm(list)
+	return list
 }
 
 // latency compares round trips, without verdict; nil where there are none.
@@ -303,12 +309,7 @@ func judgeLatencies(d *report.Diff) {
 			all = append(all, l)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *report.DiffLatency) int { return cmp.Compare(a.Test.P, b.Test.P) })
-	p := make([]float64, len(all))
-	for i, l := range all {
-		p[i] = l.Test.P
-	}
-	holm(p)
+	p := corrected(all, func(l *report.DiffLatency) float64 { return l.Test.P })
 	for i, l := range all {
 		l.Test.P, l.Test.PAdjusted = roundP(l.Test.P), roundP(p[i])
 		switch {
