@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -180,13 +181,13 @@ func (g *failureGroup) flows() []int {
 	return list
 }
 
+// file is where failures are: the expectation file, and without one the capture.
+func (c *CheckCase) file() string { return cmp.Or(c.Expectation, c.Capture) }
+
 // place is where the expectation is.
 func (c *CheckCase) place(f *expect.Failure) string {
-	if c.Expectation == "" {
-		return Clean(c.Capture)
-	}
-	if f.Line == 0 {
-		return Clean(c.Expectation)
+	if c.Expectation == "" || f.Line == 0 {
+		return Clean(c.file())
 	}
 	return Clean(c.Expectation) + ":" + strconv.Itoa(f.Line)
 }

@@ -16,10 +16,7 @@ func writeGitHub(w io.Writer, r *CheckRun, _ Options) error {
 	out := bufio.NewWriter(w)
 	for i := range r.Cases {
 		c := &r.Cases[i]
-		file := c.Expectation
-		if file == "" {
-			file = c.Capture
-		}
+		file := c.file()
 		if c.Outcome == CheckError {
 			fmt.Fprintf(out, "::error file=%s,title=%s::%s\n", property(file), property(Clean(c.Capture)+" could not be checked"), message(c.Error))
 		}
@@ -55,11 +52,8 @@ func (g *failureGroup) annotation() string {
 // message escapes the text of a workflow command, property one of its
 // parameters: actions/toolkit, packages/core/src/command.ts.
 func message(s string) string {
-	var lines []string
-	for line := range strings.Lines(s) {
-		lines = append(lines, Clean(strings.TrimSuffix(line, "\n")))
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(strings.Join(lines, "\n"), "%", "%25"), "\n", "%0A")
+	s = cleanLines(strings.TrimSuffix(s, "\n"))
+	return strings.ReplaceAll(strings.ReplaceAll(s, "%", "%25"), "\n", "%0A")
 }
 
 func property(s string) string {

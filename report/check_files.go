@@ -189,13 +189,9 @@ func writeSARIF(w io.Writer, r *CheckRun, _ Options) error {
 	return indentedJSON(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
-// location is a line of the expectation file; without one it is the capture.
+// location is a line of the file.
 func (c *CheckCase) location(line int) sarifLocation {
-	file := c.Expectation
-	if file == "" {
-		file = c.Capture
-	}
-	at := sarifPhysical{Artifact: sarifArtifact{uri(file)}}
+	at := sarifPhysical{Artifact: sarifArtifact{uri(c.file())}}
 	if line > 0 {
 		at.Region = &sarifRegion{line}
 	}

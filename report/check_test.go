@@ -7,18 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"unicode"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/internal/expect"
+	"github.com/tcpflow-states/tcpflow-states/internal/schematest"
 )
 
 // checkRun has a capture of each outcome; one has a name and a reason with all
@@ -182,7 +181,7 @@ func TestCheckSARIF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compile(t, []byte(sarifSchema)).Validate(v); err != nil {
+	if err := schematest.Compile(t, []byte(sarifSchema)).Validate(v); err != nil {
 		t.Errorf("%v\nin %s", err, text)
 	}
 	var log sarifLog
@@ -209,38 +208,22 @@ func TestCheckSARIF(t *testing.T) {
 // checkSchemaFile is made from the types of check_files.go by `go test ./report -update`.
 const checkSchemaFile = "../docs/check.schema.json"
 
-func makeCheckSchema(closed bool) []byte {
+func makeCheckSchema(closed bool) obj {
 	m := &schemaMaker{closed: closed, done: map[reflect.Type]bool{}}
 	whole := m.typ(reflect.TypeFor[CheckJSON]())
-	b, err := json.MarshalIndent(append(obj{
+	return append(obj{
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:tcpflow-states:check:1"},
 		{"title", CheckSchema},
 		{"description", "Output of tcpflow-states check -o json. Later versions may add members; what there is keeps its meaning."},
 		{"$defs", m.defs},
-	}, whole...), "", "  ")
-	if err != nil {
-		panic(err)
-	}
-	return append(b, '\n')
+	}, whole...)
 }
 
 // The schema is what the types say, and what is written fits it, with no member
 // that it does not have.
 func TestCheckJSON(t *testing.T) {
-	want := makeCheckSchema(false)
-	if *update {
-		if err := os.WriteFile(checkSchemaFile, want, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(checkSchemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not what the types say; run go test ./report -update (-types +file):\n%s", checkSchemaFile, diff)
-	}
+	schematest.IsFile(t, makeCheckSchema(false), checkSchemaFile, *update)
 	explained(t, reflect.TypeFor[CheckJSON]())
 	text := checkText(t, "json", Options{})
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -248,7 +231,7 @@ func TestCheckJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, closed := range []bool{false, true} {
-		if err := compile(t, makeCheckSchema(closed)).Validate(v); err != nil {
+		if err := schematest.Compile(t, schematest.Text(t, makeCheckSchema(closed))).Validate(v); err != nil {
 			t.Errorf("%v\nin %s", err, text)
 		}
 	}

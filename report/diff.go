@@ -1,10 +1,6 @@
 package report
 
-import (
-	"bytes"
-	"encoding/json"
-	"io"
-)
+import "io"
 
 // Diff is what changed between two captures, OLD and NEW.
 type Diff struct {
@@ -63,6 +59,17 @@ type DiffListener struct {
 	Histories  []DiffHistory `json:"histories" doc:"histories that only one of the captures has, the most frequent first, at most 100"`
 	Latency    *DiffLatency  `json:"latency,omitempty" doc:"handshake round trips; left out where neither capture has one"`
 	Flows      *DiffFlows    `json:"flows,omitempty" doc:"flow by flow; left out unless nine of ten flows of the smaller capture have the same endpoints in the other"`
+}
+
+// DiffGroup is the counts of one kind of thing.
+type DiffGroup struct {
+	Kind   string // of one of them: finding, state, handshake or close
+	Counts []DiffCount
+}
+
+// Groups are all counts of the listener. They share its memory.
+func (l *DiffListener) Groups() [4]DiffGroup {
+	return [...]DiffGroup{{"finding", l.Findings}, {"state", l.States}, {"handshake", l.Handshakes}, {"close", l.Closes}}
 }
 
 // DiffCount counts one thing in both captures.
@@ -137,14 +144,4 @@ type DiffFlow struct {
 }
 
 // JSON writes the result as one object (docs/schema.json).
-func (d *Diff) JSON(w io.Writer) error {
-	var b bytes.Buffer
-	out := json.NewEncoder(&b)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	if err := out.Encode(d); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
+func (d *Diff) JSON(w io.Writer) error { return indentedJSON(w, d) }

@@ -253,13 +253,10 @@ func (l *DiffListener) section(all bool) diffSection {
 	if l.PairedBy == "port" {
 		s.notes = append(s.notes, diffNote{" ", "addresses: " + addrs(&l.Old) + " in OLD, " + addrs(&l.New) + " in NEW"})
 	}
-	for _, group := range []struct {
-		word string
-		list []DiffCount
-	}{{"finding", l.Findings}, {"state", l.States}, {"handshake", l.Handshakes}, {"close", l.Closes}} {
-		for i := range group.list {
-			if c := &group.list[i]; c.Change != "same" || all {
-				s.rows = append(s.rows, c.row(group.word, l))
+	for _, group := range l.Groups() {
+		for i := range group.Counts {
+			if c := &group.Counts[i]; c.Change != "same" || all {
+				s.rows = append(s.rows, c.row(group.Kind, l))
 			}
 		}
 	}

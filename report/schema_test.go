@@ -8,44 +8,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/internal/schematest"
 )
 
 // schemaFile is the schema that users get. It is made from the types of
 // record.go and summary.go by `go test ./report -update`.
 const schemaFile = "../docs/schema.json"
 
-// obj keeps its members in order, so that the schema reads like the types.
-type obj []member
-
-type member struct {
-	name  string
-	value any
-}
-
-// MarshalJSON implements json.Marshaler.
-func (o obj) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, _ := json.Marshal(m.name)
-		value, err := json.Marshal(m.value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
+type (
+	obj    = schematest.Object
+	member = schematest.Member
+)
 
 // schemaMaker makes definitions of Go types. A closed schema allows no member
 // that the types do not have: tests use it, programs should not.
@@ -114,8 +90,8 @@ func (m *schemaMaker) typ(t reflect.Type) obj {
 		if !m.done[t] {
 			m.done[t] = true
 			i := len(m.defs)
-			m.defs = append(m.defs, member{name: t.Name()})
-			m.defs[i].value = m.object(t)
+			m.defs = append(m.defs, member{t.Name()})
+			m.defs[i][1] = m.object(t)
 		}
 		return ref(t.Name())
 	}
@@ -182,48 +158,10 @@ func names(n int, name func(int) string) []string {
 	return list
 }
 
-func compile(t *testing.T, schema []byte) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // docs/schema.json says exactly what the Go types say: every member that a
 // type has is there, and the other way round.
 func TestSchemaIsTheTypes(t *testing.T) {
-	b, err := json.Marshal(makeSchema(false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want bytes.Buffer
-	if err := json.Indent(&want, b, "", "  "); err != nil {
-		t.Fatal(err)
-	}
-	want.WriteByte('\n')
-	if *update {
-		if err := os.WriteFile(schemaFile, want.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
-		t.Errorf("%s is not what the types say; run go test ./report -update (-types +file):\n%s", schemaFile, diff)
-	}
+	schematest.IsFile(t, makeSchema(false), schemaFile, *update)
 }
 
 // Every member is explained to who reads the schema.
@@ -277,7 +215,7 @@ func TestOutputsMatchSchema(t *testing.T) {
 	}
 	outputs = append(outputs, interfaces.String())
 	for _, schema := range [][]byte{published, closed} {
-		s := compile(t, schema)
+		s := schematest.Compile(t, schema)
 		for _, out := range outputs {
 			v, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
 			if err != nil {
@@ -296,7 +234,7 @@ func TestSchemaRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := compile(t, published)
+	s := schematest.Compile(t, published)
 	good := string(appendFlow(nil, halfClosed(), Origin{}))
 	for _, c := range []struct{ why, old, new string }{
 		{"a state that RFC 9293 does not have", `"server":"CLOSE_WAIT"`, `"server":"CLOSE-WAIT"`},

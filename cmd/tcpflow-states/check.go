@@ -305,17 +305,8 @@ func (t *trial) judge(limit int) (*expect.Judge, error) {
 	}
 	t.c.Reason = strings.Join(strings.Fields(string(t.file.Reason)), " ")
 	j := expect.NewJudge(t.file, limit)
-	rollup := analyzer.NewRollup(nil)
-	cfg := t.file.Config()
-	cfg.OnFlow = func(f *analyzer.Flow) {
-		rollup.Add(f)
-		j.Flow(f)
-	}
-	if err := t.read(cfg); err != nil {
+	if err := t.feed(t.file.Config(), j); err != nil {
 		return nil, err
-	}
-	for _, n := range rollup.Findings() {
-		j.Across(&n)
 	}
 	t.c.Flows = j.Flows()
 	t.c.Failures, t.c.LeftOut = j.Failures()
@@ -324,6 +315,28 @@ func (t *trial) judge(limit int) (*expect.Judge, error) {
 		t.c.Outcome = report.CheckFailed
 	}
 	return j, nil
+}
+
+// taker is an expect.Judge or an expect.Draft.
+type taker interface {
+	Flow(*analyzer.Flow)
+	Across(*analyzer.Finding)
+}
+
+// feed hands on what the capture has: its flows, then the findings across them.
+func (t *trial) feed(cfg analyzer.Config, to taker) error {
+	rollup := analyzer.NewRollup(nil)
+	cfg.OnFlow = func(f *analyzer.Flow) {
+		rollup.Add(f)
+		to.Flow(f)
+	}
+	if err := t.read(cfg); err != nil {
+		return err
+	}
+	for _, n := range rollup.Findings() {
+		to.Across(&n)
+	}
+	return nil
 }
 
 // read takes the capture through a Tracker.
@@ -383,17 +396,8 @@ func (t *trial) refresh(j *expect.Judge) error {
 // draft writes a file where there is none.
 func (t *trial) draft() error {
 	d := expect.NewDraft()
-	rollup := analyzer.NewRollup(nil)
-	cfg := new(expect.File).Config()
-	cfg.OnFlow = func(f *analyzer.Flow) {
-		rollup.Add(f)
-		d.Flow(f)
-	}
-	if err := t.read(cfg); err != nil {
+	if err := t.feed(new(expect.File).Config(), d); err != nil {
 		return err
-	}
-	for _, n := range rollup.Findings() {
-		d.Across(&n)
 	}
 	name, _ := stem(t.pair.capture)
 	t.pair.expectation = name + expectSuffix

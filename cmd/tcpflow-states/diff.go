@@ -351,13 +351,10 @@ func (r *diffRule) met(d *report.Diff) (list []string) {
 
 // metAt says what of one listener a rule names.
 func (r *diffRule) metAt(l *report.DiffListener) (list []string) {
-	for _, group := range []struct {
-		what  string
-		among []report.DiffCount
-	}{{"finding", l.Findings}, {"state", l.States}, {"handshake", l.Handshakes}, {"close", l.Closes}} {
-		for i := range group.among {
-			if c := &group.among[i]; r.meets(group.what, c) {
-				list = append(list, fmt.Sprintf("%s %s %s at %s (%s to %s flows)", c.Change, group.what, c, l.Name(),
+	for _, group := range l.Groups() {
+		for i := range group.Counts {
+			if c := &group.Counts[i]; r.meets(group.Kind, c) {
+				list = append(list, fmt.Sprintf("%s %s %s at %s (%s to %s flows)", c.Change, group.Kind, c, l.Name(),
 					report.Thousands(c.Old), report.Thousands(c.New)))
 			}
 		}

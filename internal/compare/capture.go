@@ -36,7 +36,7 @@ type Capture struct {
 	findings  map[string]uint32
 	sets      [][]findingKey // sets of findings by their number
 	records   []record
-	across    map[*analyzer.Detector]*counted
+	across    map[findingKey]counted
 	key       []byte // scratch
 	raised    []findingKey
 }
@@ -63,6 +63,10 @@ type counted struct {
 	worst analyzer.Severity
 }
 
+func (c counted) and(more counted) counted {
+	return counted{c.n + more.n, max(c.worst, more.worst)}
+}
+
 // listener is what the flows to one address and port add up to.
 type listener struct {
 	addrs      []analyzer.Addr
@@ -70,7 +74,7 @@ type listener struct {
 	handshakes [analyzer.HandshakeRejectedICMP + 1]int
 	closes     [analyzer.CloseUnknown + 1]int
 	states     [2][analyzer.NumStates]int // client, server
-	findings   map[findingKey]*counted
+	findings   map[findingKey]counted
 	histories  map[uint32]int
 	latency    sample
 }
@@ -91,7 +95,7 @@ func NewCapture() *Capture {
 		listeners: map[endpoint]*listener{},
 		histories: map[string]uint32{"": otherHistory}, paths: []string{""},
 		findings: map[string]uint32{"": 0}, sets: [][]findingKey{nil},
-		across: map[*analyzer.Detector]*counted{},
+		across: map[findingKey]counted{},
 	}
 }
 
@@ -127,17 +131,12 @@ func (c *Capture) Add(f *analyzer.Flow, chosen func(*analyzer.Finding) bool) {
 
 // AddAcross adds a finding across flows.
 func (c *Capture) AddAcross(n *analyzer.Finding) {
-	e := c.across[n.Detector]
-	if e == nil {
-		e = new(counted)
-		c.across[n.Detector] = e
-	}
-	e.n++
-	e.worst = max(e.worst, n.Severity)
+	key := findingKey{n.Detector, 2}
+	c.across[key] = c.across[key].and(counted{1, n.Severity})
 }
 
 func newListener() *listener {
-	return &listener{findings: map[findingKey]*counted{}, histories: map[uint32]int{}}
+	return &listener{findings: map[findingKey]counted{}, histories: map[uint32]int{}}
 }
 
 // listener returns that of an address and port, nil when there is no room.
@@ -223,16 +222,12 @@ func (c *Capture) found(l *listener, f *analyzer.Flow, chosen func(*analyzer.Fin
 		case f.Server():
 			key.side = 1
 		}
-		e := l.findings[key]
-		if e == nil {
-			e = new(counted)
-			l.findings[key] = e
-		}
-		e.worst = max(e.worst, n.Severity)
-		if !slices.Contains(c.raised, key) {
-			e.n++
+		e := counted{0, n.Severity}
+		if !slices.Contains(c.raised, key) { // flows are counted
+			e.n = 1
 			c.raised = append(c.raised, key)
 		}
+		l.findings[key] = l.findings[key].and(e)
 	}
 	return c.set()
 }
@@ -284,11 +279,7 @@ func (l *listener) merge(other *listener) {
 		}
 	}
 	for key, e := range other.findings {
-		if l.findings[key] == nil {
-			l.findings[key] = new(counted)
-		}
-		l.findings[key].n += e.n
-		l.findings[key].worst = max(l.findings[key].worst, e.worst)
+		l.findings[key] = l.findings[key].and(e)
 	}
 	for history, n := range other.histories {
 		l.histories[history] += n

@@ -29,7 +29,7 @@ type match struct {
 func Diff(old, new *Capture) *report.Diff {
 	d := &report.Diff{Type: "diff", Schema: report.Schema, Level: Level,
 		Old: describe(old), New: describe(new), Listeners: []report.DiffListener{}, Failed: []string{},
-		Across: counts(findingsAcross(old, new), 0, 0)}
+		Across: counts(findings(old.across, new.across), 0, 0)}
 	matches, gone, appeared := pair(old, new)
 	pairs := pairFlows(old, new)
 	for _, m := range matches {
@@ -189,17 +189,11 @@ func named(old, new []int, side string, name func(int) string) (list []report.Di
 }
 
 // findings are the counts of findings, the most severe first.
-func findings(old, new map[findingKey]*counted) (list []report.DiffCount) {
+func findings(old, new map[findingKey]counted) (list []report.DiffCount) {
 	keys := maps.Clone(old)
 	maps.Copy(keys, new)
 	for _, k := range slices.SortedFunc(maps.Keys(keys), compareFindings) {
-		a, b := counted{}, counted{}
-		if e := old[k]; e != nil {
-			a = *e
-		}
-		if e := new[k]; e != nil {
-			b = *e
-		}
+		a, b := old[k], new[k]
 		list = append(list, report.DiffCount{Name: k.detector.Name, Side: sideNames[k.side],
 			Severity: max(a.worst, b.worst).String(), Old: a.n, New: b.n})
 	}
@@ -211,17 +205,6 @@ func findings(old, new map[findingKey]*counted) (list []report.DiffCount) {
 func severity(c *report.DiffCount) analyzer.Severity {
 	s, _ := analyzer.ParseSeverity(c.Severity) // it was spelt here
 	return s
-}
-
-func findingsAcross(old, new *Capture) []report.DiffCount {
-	keyed := func(c *Capture) map[findingKey]*counted {
-		keys := map[findingKey]*counted{}
-		for d, e := range c.across {
-			keys[findingKey{d, 2}] = e
-		}
-		return keys
-	}
-	return findings(keyed(old), keyed(new))
 }
 
 // counts says of each count, of so many flows, whether only one capture has any, and
@@ -258,20 +241,15 @@ func judgeCounts(d *report.Diff) {
 	var all []tested
 	for i := range d.Listeners {
 		l := &d.Listeners[i]
-		for _, list := range [][]report.DiffCount{l.Findings, l.States, l.Handshakes, l.Closes} {
-			for j := range list {
-				if c := &list[j]; c.Change == "same" {
+		for _, group := range l.Groups() {
+			for j := range group.Counts {
+				if c := &group.Counts[j]; c.Change == "same" {
 					all = append(all, tested{c, l.Old.Connections, l.New.Connections})
 				}
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b tested) int { return cmp.Compare(a.c.P, b.c.P) })
-	p := make([]float64, len(all))
-	for i, t := range all {
-		p[i] = t.c.P
-	}
-	holm(p)
+	p := corrected(all, func(t tested) float64 { return t.c.P })
 	for i, t := range all {
 		t.c.P = roundP(p[i])
 		if p[i] >= Level {
@@ -281,6 +259,17 @@ func judgeCounts(d *report.Diff) {
 			t.c.Change = "fewer"
 		}
 	}
+}
+
+// corrected sorts tests by their p, and returns these corrected for their number.
+func corrected[T any](tests []T, p func(T) float64) []float64 {
+	slices.SortStableFunc(tests, func(a, b T) int { return cmp.Compare(p(a), p(b)) })
+	list := make([]float64, len(tests))
+	for i, t := range tests {
+		list[i] = p(t)
+	}
+	holm(list)
+	return list
 }
 
 // latency compares round trips, without verdict; nil where there are none.
@@ -320,12 +309,7 @@ func judgeLatencies(d *report.Diff) {
 			all = append(all, l)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *report.DiffLatency) int { return cmp.Compare(a.Test.P, b.Test.P) })
-	p := make([]float64, len(all))
-	for i, l := range all {
-		p[i] = l.Test.P
-	}
-	holm(p)
+	p := corrected(all, func(l *report.DiffLatency) float64 { return l.Test.P })
 	for i, l := range all {
 		l.Test.P, l.Test.PAdjusted = roundP(l.Test.P), roundP(p[i])
 		switch {
@@ -442,8 +426,8 @@ func missing(set, other []findingKey) (names []string) {
 
 // changed reports whether anything of a listener has.
 func changed(l *report.DiffListener) bool {
-	for _, list := range [][]report.DiffCount{l.Findings, l.States, l.Handshakes, l.Closes} {
-		if slices.ContainsFunc(list, func(c report.DiffCount) bool { return c.Change != "same" }) {
+	for _, group := range l.Groups() {
+		if slices.ContainsFunc(group.Counts, func(c report.DiffCount) bool { return c.Change != "same" }) {
 			return true
 		}
 	}

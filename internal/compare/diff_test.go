@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
 	"github.com/tcpflow-states/tcpflow-states/internal/gen"
+	"github.com/tcpflow-states/tcpflow-states/internal/schematest"
 	"github.com/tcpflow-states/tcpflow-states/report"
 )
 
@@ -379,8 +379,8 @@ func TestGenerated(t *testing.T) {
 		if v := l.Latency.Verdict; v != "same" {
 			t.Errorf("%s: %s", l.Name(), v)
 		}
-		for _, list := range [][]report.DiffCount{l.Findings, l.States, l.Handshakes, l.Closes} {
-			for _, c := range list {
+		for _, group := range l.Groups() {
+			for _, c := range group.Counts {
 				if c.Change == "more" || c.Change == "fewer" {
 					t.Errorf("%s: %+v", l.Name(), c)
 				}
@@ -397,24 +397,7 @@ func TestGenerated(t *testing.T) {
 
 // The JSON is what docs/schema.json says, whatever there is to be said.
 func TestJSONMatchesSchema(t *testing.T) {
-	text, err := os.Open("../../docs/schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer text.Close()
-	doc, err := jsonschema.UnmarshalJSON(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	if err := compiler.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := compiler.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := schematest.Compile(t, schematest.Read(t, "../../docs/schema.json"))
 	one := func(server string, change ...func(*analyzer.Flow)) *Capture {
 		m := newMaker()
 		m.flow(client(0), server, ms, change...)

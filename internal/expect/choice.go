@@ -113,9 +113,8 @@ func (c *Counts) takeCounts(n *yaml.Node, names []string, list Range) error {
 // named returns the name that is meant. Case does not matter, and a hyphen is as
 // good as an underscore.
 func named(text string, names []string) (string, error) {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "-")) }
 	for _, name := range names {
-		if plain(name) == plain(text) {
+		if suggest.Fold(name) == suggest.Fold(text) {
 			return name, nil
 		}
 	}

@@ -26,12 +26,14 @@ func NewDraft() *Draft { return &Draft{judge: NewJudge(new(File), 0)} }
 
 // Flow takes a flow that has ended: it is made for analyzer.Config.OnFlow.
 func (d *Draft) Flow(f *analyzer.Flow) {
-	d.judge.Flow(f)
-	if len(d.flows) < draftFlows {
-		kept := Flow{}
-		kept.Snapshot(f)
-		d.flows = append(d.flows, kept)
+	if len(d.flows) >= draftFlows {
+		d.judge.Flow(f)
+		return
 	}
+	kept := Flow{}
+	kept.Snapshot(f)
+	d.judge.Take(&kept)
+	d.flows = append(d.flows, kept)
 }
 
 // Across takes a finding across flows.

@@ -3,6 +3,7 @@ package expect
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -76,14 +77,7 @@ func (e Element) String() string {
 	return strings.Join(words, "|")
 }
 
-func (e Element) has(s analyzer.State) bool {
-	for _, one := range e {
-		if one == s {
-			return true
-		}
-	}
-	return false
-}
+func (e Element) has(s analyzer.State) bool { return slices.Contains(e, s) }
 
 // Matches reports whether the states are those of the pattern.
 //
@@ -116,12 +110,7 @@ func (p Pattern) skipRuns(at []bool) {
 
 // Matches reports whether the states are those of one of the patterns.
 func (h History) Matches(states []Move) bool {
-	for _, p := range h {
-		if p.Matches(states) {
-			return true
-		}
-	}
-	return h == nil
+	return h == nil || slices.ContainsFunc(h, func(p Pattern) bool { return p.Matches(states) })
 }
 
 // String spells the patterns.

@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/schematest"
 )
 
 var update = flag.Bool("update", false, "write docs/expect.schema.json anew")
@@ -21,34 +22,10 @@ var update = flag.Bool("update", false, "write docs/expect.schema.json anew")
 // `go test ./internal/expect -update`.
 const schemaFile = "../../docs/expect.schema.json"
 
-// obj keeps its members in order, so that the schema reads like the types.
-type obj []member
-
-type member struct {
-	name  string
-	value any
-}
-
-// MarshalJSON implements json.Marshaler.
-func (o obj) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, _ := json.Marshal(m.name)
-		value, err := json.Marshal(m.value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
+type (
+	obj    = schematest.Object
+	member = schematest.Member
+)
 
 func makeSchema() obj {
 	return append(obj{
@@ -128,27 +105,7 @@ func valueSchema(t reflect.Type, tag reflect.StructTag) obj {
 
 // docs/expect.schema.json is what the types say.
 func TestSchemaIsTheTypes(t *testing.T) {
-	b, err := json.Marshal(makeSchema())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want bytes.Buffer
-	if err := json.Indent(&want, b, "", "  "); err != nil {
-		t.Fatal(err)
-	}
-	want.WriteByte('\n')
-	if *update {
-		if err := os.WriteFile(schemaFile, want.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
-		t.Errorf("%s is not what the types say; run go test ./internal/expect -update (-types +file):\n%s", schemaFile, diff)
-	}
+	schematest.IsFile(t, makeSchema(), schemaFile, *update)
 }
 
 // Every key is explained, by the schema, by errors and by SARIF's rules.
@@ -177,23 +134,7 @@ func TestKeysAreExplained(t *testing.T) {
 
 func compileSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	file, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return schematest.Compile(t, schematest.Read(t, schemaFile))
 }
 
 // valid holds a file against the schema.

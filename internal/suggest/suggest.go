@@ -11,8 +11,8 @@ import (
 func DidYouMean(typed string, names []string) string {
 	best, least := "", max(len(typed)/3, 2)+1
 	for _, name := range names {
-		d := distance(fold(typed), fold(name))
-		if strings.HasPrefix(fold(name), fold(typed)) && len(typed) >= 3 {
+		d := distance(Fold(typed), Fold(name))
+		if strings.HasPrefix(Fold(name), Fold(typed)) && len(typed) >= 3 {
 			d = min(d, 1)
 		}
 		if d < least {
@@ -25,8 +25,8 @@ func DidYouMean(typed string, names []string) string {
 	return fmt.Sprintf(": did you mean %q?", best)
 }
 
-// fold takes away the differences that people do not mean.
-func fold(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "-")) }
+// Fold takes away the differences that people do not mean.
+func Fold(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "-")) }
 
 // distance counts the letters to change, add, leave out or swap with their
 // neighbour to make a into b.
