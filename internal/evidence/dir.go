@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -246,12 +247,9 @@ func (d *Dir) removeOldest() bool {
 }
 
 func (d *Dir) forget(f *file) {
-	for i := range d.files {
-		if d.files[i] == f {
-			d.files = append(d.files[:i], d.files[i+1:]...)
-			d.octets -= f.size
-			return
-		}
+	if i := slices.Index(d.files, f); i >= 0 {
+		d.files = slices.Delete(d.files, i, i+1)
+		d.octets -= f.size
 	}
 }
 

@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -302,11 +303,8 @@ func (k *Keeper) finish(e *evidence) {
 // drop forgets a file that is complete. Its next stays, for who goes along the
 // list.
 func (k *Keeper) drop(e *evidence) {
-	for i := range k.open {
-		if k.open[i] == e {
-			k.open = append(k.open[:i], k.open[i+1:]...)
-			break
-		}
+	if i := slices.Index(k.open, e); i >= 0 {
+		k.open = slices.Delete(k.open, i, i+1)
 	}
 	if first := k.flows[e.key]; first == e {
 		if e.next == nil {
