@@ -103,6 +103,10 @@ var errBounds = errors.New("the directory's bounds are reached")
 // buffer is how much a file holds back: small enough that many can be open.
 const buffer = 16 << 10
 
+// around is the most that a file takes for a frame besides its octets: the
+// Enhanced Packet Block of section 4.3 of draft-ietf-opsawg-pcapng, and padding.
+const around = 32 + 3
+
 // create begins a file of that name, with the ending ".pcapng" or, where there is
 // one, "_2.pcapng" and so on. It is nil while writing fails.
 func (d *Dir) create(name string, now int64) *file {

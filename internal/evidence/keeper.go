@@ -227,9 +227,8 @@ func (k *Keeper) begin(e *evidence, n *analyzer.Finding) bool {
 	return true
 }
 
-// record is the most that a frame takes in a file: the Enhanced Packet Block of
-// section 4.3 of draft-ietf-opsawg-pcapng around it.
-func (k *Keeper) record() int64 { return int64(k.store.snap) + 32 + 3 }
+// record is the most that a frame takes in a file.
+func (k *Keeper) record() int64 { return int64(k.store.snap) + around }
 
 // remark is room for the comments of a file, and for what describes its
 // interfaces.
