@@ -29,8 +29,7 @@ func (f *fanout) join(s *socket, first bool) error {
 		return err
 	}
 	f.id = n & 0xffff
-	list := socketFilter(dealer())
-	return unix.SetsockoptSockFprog(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, &unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]})
+	return unix.SetsockoptSockFprog(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, socketFilter(dealer()))
 }
 
 // network and link are where the two headers begin for a program's loads:
