@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/tcpflow-states/tcpflow-states/capture/filter"
+	"github.com/tcpflow-states/tcpflow-states/internal/shell"
 )
 
 // Error says why a source cannot go on: which file, where in it, what was
@@ -164,12 +165,4 @@ func oneLine(name string) string {
 }
 
 // shellWord quotes a file name for the command lines in remedies.
-func shellWord(name string) string {
-	safe := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/+,:=@%", r)
-	}
-	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !safe(r) }) {
-		return name
-	}
-	return "'" + strings.ReplaceAll(oneLine(name), "'", `'\''`) + "'"
-}
+func shellWord(name string) string { return shell.Word(oneLine(name)) }

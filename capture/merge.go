@@ -176,11 +176,10 @@ func (p *Part) next() bool {
 		p.end(err)
 		return false
 	}
+	p.time = p.head.Time()
 	if p.head.Kind == KindUnreachable {
-		p.time = p.head.Unreachable.Time
 		p.head.Unreachable.Frame = analyzer.FrameIn(p.number, p.head.Unreachable.Frame)
 	} else {
-		p.time = p.head.Segment.Time
 		p.head.Segment.Frame = analyzer.FrameIn(p.number, p.head.Segment.Frame)
 	}
 	return true

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/internal/netns"
 )
 
 // service accepts connections on loopback and answers each; if it leaks it does
@@ -167,17 +167,8 @@ func TestCaptureOfRefusal(t *testing.T) {
 // A capture sees what goes on in its thread's network namespace, and nothing else.
 func TestCaptureInNamespace(t *testing.T) {
 	able(t)
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("SKIPPED: no ip command: install iproute2")
-	}
 	outside := serve(t, false)
-	runtime.LockOSThread() // the thread, and the namespace with it, ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skip("SKIPPED: no network namespace can be made here: ", err)
-	}
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: ip link set lo up: %v: %s", err, out)
-	}
+	netns.Enter(t)
 	inside := serve(t, false)
 	c := Capture(t, Options{})
 	inside.ask(t, 5)

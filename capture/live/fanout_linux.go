@@ -3,6 +3,8 @@
 package live
 
 import (
+	"slices"
+
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -27,8 +29,7 @@ func (f *fanout) join(s *socket, first bool) error {
 		return err
 	}
 	f.id = n & 0xffff
-	list := socketFilter(dealer())
-	return unix.SetsockoptSockFprog(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, &unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]})
+	return unix.SetsockoptSockFprog(s.fd, unix.SOL_PACKET, unix.PACKET_FANOUT_DATA, socketFilter(dealer()))
 }
 
 // network and link are where the two headers begin for a program's loads:
@@ -87,73 +88,86 @@ func dealer() []bpf.RawInstruction {
 }
 
 // dealIPv4 has the base of the header in X.
-var dealIPv4 = lines{
-	{label: "ipv4", ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
-	{ins: bpf.LoadIndirect{Off: network + 6, Size: 2}},
-	{ins: bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x3fff}, to: "addresses4"}, // a fragment: the others have no ports
-	{ins: bpf.LoadIndirect{Off: network + 9, Size: 1}},
-	{ins: equal(unix.IPPROTO_TCP), to: "ports4"},
-	{ins: unequal(unix.IPPROTO_ICMP), to: "addresses4"},
-	// X past the header: the ICMP type
-	{ins: bpf.LoadIndirect{Off: network, Size: 1}},
-	{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}},
-	{ins: bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}},
-	{ins: bpf.ALUOpX{Op: bpf.ALUOpAdd}},
-	{ins: bpf.TAX{}},
-	{ins: bpf.LoadIndirect{Off: network, Size: 1}},
-	{ins: equal(3), to: "quoted4"},  // destination unreachable
-	{ins: equal(11), to: "quoted4"}, // time exceeded
-	{ins: unequal(12), to: "addresses4"},
-	{label: "quoted4", ins: bpf.TXA{}},
-	{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 8}},
-	{ins: bpf.TAX{}},
-	{ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
-	{ins: bpf.LoadIndirect{Off: network + 9, Size: 1}},
-	{ins: unequal(unix.IPPROTO_TCP), to: "addresses4"},
-	{label: "ports4", ins: bpf.LoadIndirect{Off: network, Size: 1}},
-	{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}},
-	{ins: bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}},
-	{ins: bpf.ALUOpX{Op: bpf.ALUOpAdd}},
-	{ins: bpf.TAX{}},
-	{ins: bpf.LoadIndirect{Off: network, Size: 2}},
-	{ins: bpf.StoreScratch{Src: bpf.RegA, N: portSum}},
-	{ins: bpf.LoadIndirect{Off: network + 2, Size: 2}},
-	{ins: bpf.LoadScratch{Dst: bpf.RegX, N: portSum}},
-	{ins: bpf.ALUOpX{Op: bpf.ALUOpAdd}},
-	{ins: bpf.StoreScratch{Src: bpf.RegA, N: portSum}},
-	{label: "addresses4", ins: bpf.LoadScratch{Dst: bpf.RegX, N: headerAt}},
-	{ins: bpf.LoadIndirect{Off: network + 12, Size: 4}},
-	{ins: bpf.StoreScratch{Src: bpf.RegA, N: addressOf}},
-	{ins: bpf.LoadIndirect{Off: network + 16, Size: 4}},
-	{ins: bpf.Jump{}, to: "mix"},
-}
+var dealIPv4 = slices.Concat(
+	lines{
+		{label: "ipv4", ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
+		{ins: bpf.LoadIndirect{Off: network + 6, Size: 2}},
+		{ins: bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x3fff}, to: "addresses4"}, // a fragment: the others have no ports
+		{ins: bpf.LoadIndirect{Off: network + 9, Size: 1}},
+		{ins: equal(unix.IPPROTO_TCP), to: "ports4"},
+		{ins: unequal(unix.IPPROTO_ICMP), to: "addresses4"},
+	},
+	pastIPv4(""),
+	lines{
+		{ins: bpf.LoadIndirect{Off: network, Size: 1}}, // the ICMP type
+		{ins: equal(3), to: "quoted4"},                 // destination unreachable
+		{ins: equal(11), to: "quoted4"},                // time exceeded
+		{ins: unequal(12), to: "addresses4"},
+		{label: "quoted4", ins: bpf.TXA{}},
+		{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 8}},
+		{ins: bpf.TAX{}},
+		{ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
+		{ins: bpf.LoadIndirect{Off: network + 9, Size: 1}},
+		{ins: unequal(unix.IPPROTO_TCP), to: "addresses4"},
+	},
+	pastIPv4("ports4"),
+	ports("", 0),
+	addressesAt("addresses4", 12, 16),
+)
 
 // dealIPv6 has the base of the header in X. Where extension headers are, ports
 // are not looked for. Of the addresses the last four octets do.
-var dealIPv6 = lines{
-	{label: "ipv6", ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
-	{ins: bpf.LoadIndirect{Off: network + 6, Size: 1}},
-	{ins: equal(unix.IPPROTO_TCP), to: "ports6"},
-	{ins: unequal(unix.IPPROTO_ICMPV6), to: "addresses6"},
-	{ins: bpf.LoadIndirect{Off: network + 40, Size: 1}},
-	{ins: bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: 128}, to: "addresses6"}, // no error (RFC 4443 2.1)
-	{ins: bpf.TXA{}},
-	{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 40 + 8}},
-	{ins: bpf.TAX{}},
-	{ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
-	{ins: bpf.LoadIndirect{Off: network + 6, Size: 1}},
-	{ins: unequal(unix.IPPROTO_TCP), to: "addresses6"},
-	{label: "ports6", ins: bpf.LoadIndirect{Off: network + 40, Size: 2}},
-	{ins: bpf.StoreScratch{Src: bpf.RegA, N: portSum}},
-	{ins: bpf.LoadIndirect{Off: network + 42, Size: 2}},
-	{ins: bpf.LoadScratch{Dst: bpf.RegX, N: portSum}},
-	{ins: bpf.ALUOpX{Op: bpf.ALUOpAdd}},
-	{ins: bpf.StoreScratch{Src: bpf.RegA, N: portSum}},
-	{label: "addresses6", ins: bpf.LoadScratch{Dst: bpf.RegX, N: headerAt}},
-	{ins: bpf.LoadIndirect{Off: network + 20, Size: 4}},
-	{ins: bpf.StoreScratch{Src: bpf.RegA, N: addressOf}},
-	{ins: bpf.LoadIndirect{Off: network + 36, Size: 4}},
-	{ins: bpf.Jump{}, to: "mix"},
+var dealIPv6 = slices.Concat(
+	lines{
+		{label: "ipv6", ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
+		{ins: bpf.LoadIndirect{Off: network + 6, Size: 1}},
+		{ins: equal(unix.IPPROTO_TCP), to: "ports6"},
+		{ins: unequal(unix.IPPROTO_ICMPV6), to: "addresses6"},
+		{ins: bpf.LoadIndirect{Off: network + 40, Size: 1}},
+		{ins: bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: 128}, to: "addresses6"}, // no error (RFC 4443 2.1)
+		{ins: bpf.TXA{}},
+		{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 40 + 8}},
+		{ins: bpf.TAX{}},
+		{ins: bpf.StoreScratch{Src: bpf.RegX, N: headerAt}},
+		{ins: bpf.LoadIndirect{Off: network + 6, Size: 1}},
+		{ins: unequal(unix.IPPROTO_TCP), to: "addresses6"},
+	},
+	ports("ports6", 40),
+	addressesAt("addresses6", 20, 36),
+)
+
+// pastIPv4 moves X from the beginning of an IPv4 header to its end.
+func pastIPv4(label string) lines {
+	return lines{
+		{label: label, ins: bpf.LoadIndirect{Off: network, Size: 1}},
+		{ins: bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}},
+		{ins: bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}},
+		{ins: bpf.ALUOpX{Op: bpf.ALUOpAdd}},
+		{ins: bpf.TAX{}},
+	}
+}
+
+// ports adds up those of the TCP header that is so far behind X, which is lost.
+func ports(label string, behind uint32) lines {
+	return lines{
+		{label: label, ins: bpf.LoadIndirect{Off: network + behind, Size: 2}},
+		{ins: bpf.StoreScratch{Src: bpf.RegA, N: portSum}},
+		{ins: bpf.LoadIndirect{Off: network + behind + 2, Size: 2}},
+		{ins: bpf.LoadScratch{Dst: bpf.RegX, N: portSum}},
+		{ins: bpf.ALUOpX{Op: bpf.ALUOpAdd}},
+		{ins: bpf.StoreScratch{Src: bpf.RegA, N: portSum}},
+	}
+}
+
+// addressesAt loads four octets of each address, by their places in the IP header.
+func addressesAt(label string, source, destination uint32) lines {
+	return lines{
+		{label: label, ins: bpf.LoadScratch{Dst: bpf.RegX, N: headerAt}},
+		{ins: bpf.LoadIndirect{Off: network + source, Size: 4}},
+		{ins: bpf.StoreScratch{Src: bpf.RegA, N: addressOf}},
+		{ins: bpf.LoadIndirect{Off: network + destination, Size: 4}},
+		{ins: bpf.Jump{}, to: "mix"},
+	}
 }
 
 // line is an instruction. A jump goes to the line with the label where it is

@@ -3,6 +3,8 @@
 package live
 
 import (
+	"slices"
+
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
@@ -54,7 +56,7 @@ func byKind(f *filter.Filter, kinds []hardware, snap uint32) ([]bpf.RawInstructi
 	var links []uint16 // whose programs are in bodies
 	var bodies [][]bpf.RawInstruction
 	for i, k := range kinds {
-		if indexOf(links, k.linkType) >= 0 {
+		if slices.Contains(links, k.linkType) {
 			continue
 		}
 		p, err := f.Program(k.linkType)
@@ -72,29 +74,18 @@ func byKind(f *filter.Filter, kinds []hardware, snap uint32) ([]bpf.RawInstructi
 	var tests []bpf.Instruction // from the last to the first
 	tests = append(tests, bpf.RetConstant{Val: 0})
 	for i := len(kinds) - 1; i >= 0; i-- {
-		if at := indexOf(links, kinds[i].linkType); at >= 0 {
+		if at := slices.Index(links, kinds[i].linkType); at >= 0 {
 			tests = append(tests, bpf.Jump{Skip: uint32(len(tests) + starts[at])},
 				bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(kinds[i].arphrd), SkipTrue: 1})
 		}
 	}
 	tests = append(tests, bpf.LoadExtension{Num: bpf.ExtLinkLayerType})
-	for i, j := 0, len(tests)-1; i < j; i, j = i+1, j-1 {
-		tests[i], tests[j] = tests[j], tests[i]
-	}
+	slices.Reverse(tests)
 	code := assemble(tests...)
 	for _, body := range bodies {
 		code = append(code, body...)
 	}
 	return code, nil
-}
-
-func indexOf(list []uint16, n uint16) int {
-	for i := range list {
-		if list[i] == n {
-			return i
-		}
-	}
-	return -1
 }
 
 // snapped is a program of which what it accepts is cut to snap octets.

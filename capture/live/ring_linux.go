@@ -63,7 +63,7 @@ type ring struct {
 
 	mu      sync.Mutex // of wake
 	wake    int        // eventfd(2) that Stop writes; -1 when closed
-	program []unix.SockFilter
+	program *unix.SockFprog
 }
 
 // portKey is what frames have of their interface: its kind may change.

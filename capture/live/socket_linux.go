@@ -109,19 +109,19 @@ func (s *socket) stampInHardware(name string) error {
 	return nil
 }
 
-// socketFilter is a program as SO_ATTACH_FILTER takes it.
-func socketFilter(code []bpf.RawInstruction) []unix.SockFilter {
+// socketFilter is a program, which has instructions, as SO_ATTACH_FILTER takes it.
+func socketFilter(code []bpf.RawInstruction) *unix.SockFprog {
 	list := make([]unix.SockFilter, len(code))
 	for i, ins := range code {
 		list[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
-	return list
+	return &unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]}
 }
 
 // attach sets the filter, in place of the one before: no frame passes between
 // the two (net/core/filter.c, __sk_attach_prog).
-func (s *socket) attach(list []unix.SockFilter) error {
-	return unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]})
+func (s *socket) attach(program *unix.SockFprog) error {
+	return unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, program)
 }
 
 // bind attaches the socket to an interface, 0 for all.

@@ -89,7 +89,7 @@ func doubleLate(r *rand.Rand, in []capture.Packet) (out []capture.Packet) {
 func swap(r *rand.Rand, in []capture.Packet) []capture.Packet {
 	for i := 0; i+1 < len(in); i++ {
 		if r.IntN(10) == 0 {
-			a, b := timeOf(in[i]), timeOf(in[i+1])
+			a, b := in[i].Time(), in[i+1].Time()
 			if b-a > int64(time.Millisecond) {
 				continue // queues are not that far apart
 			}
@@ -113,13 +113,6 @@ func direction(in []capture.Packet, keep analyzer.Side) (out []capture.Packet) {
 	return out
 }
 
-func timeOf(p capture.Packet) int64 {
-	if p.Kind == capture.KindUnreachable {
-		return p.Unreachable.Time
-	}
-	return p.Segment.Time
-}
-
 func shifted(p capture.Packet, by int64) capture.Packet {
 	p.Segment.Time += by
 	p.Unreachable.Time += by
@@ -127,6 +120,6 @@ func shifted(p capture.Packet, by int64) capture.Packet {
 }
 
 func ordered(p []capture.Packet) []capture.Packet {
-	sort.SliceStable(p, func(i, j int) bool { return timeOf(p[i]) < timeOf(p[j]) })
+	sort.SliceStable(p, func(i, j int) bool { return p[i].Time() < p[j].Time() })
 	return p
 }

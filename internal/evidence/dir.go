@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -101,6 +102,10 @@ var errBounds = errors.New("the directory's bounds are reached")
 
 // buffer is how much a file holds back: small enough that many can be open.
 const buffer = 16 << 10
+
+// around is the most that a file takes for a frame besides its octets: the
+// Enhanced Packet Block of section 4.3 of draft-ietf-opsawg-pcapng, and padding.
+const around = 32 + 3
 
 // create begins a file of that name, with the ending ".pcapng" or, where there is
 // one, "_2.pcapng" and so on. It is nil while writing fails.
@@ -246,12 +251,9 @@ func (d *Dir) removeOldest() bool {
 }
 
 func (d *Dir) forget(f *file) {
-	for i := range d.files {
-		if d.files[i] == f {
-			d.files = append(d.files[:i], d.files[i+1:]...)
-			d.octets -= f.size
-			return
-		}
+	if i := slices.Index(d.files, f); i >= 0 {
+		d.files = slices.Delete(d.files, i, i+1)
+		d.octets -= f.size
 	}
 }
 

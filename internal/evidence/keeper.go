@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -226,9 +227,8 @@ func (k *Keeper) begin(e *evidence, n *analyzer.Finding) bool {
 	return true
 }
 
-// record is the most that a frame takes in a file: the Enhanced Packet Block of
-// section 4.3 of draft-ietf-opsawg-pcapng around it.
-func (k *Keeper) record() int64 { return int64(k.store.snap) + 32 + 3 }
+// record is the most that a frame takes in a file.
+func (k *Keeper) record() int64 { return int64(k.store.snap) + around }
 
 // remark is room for the comments of a file, and for what describes its
 // interfaces.
@@ -302,11 +302,8 @@ func (k *Keeper) finish(e *evidence) {
 // drop forgets a file that is complete. Its next stays, for who goes along the
 // list.
 func (k *Keeper) drop(e *evidence) {
-	for i := range k.open {
-		if k.open[i] == e {
-			k.open = append(k.open[:i], k.open[i+1:]...)
-			break
-		}
+	if i := slices.Index(k.open, e); i >= 0 {
+		k.open = slices.Delete(k.open, i, i+1)
 	}
 	if first := k.flows[e.key]; first == e {
 		if e.next == nil {

@@ -43,7 +43,6 @@ func NewRotator(dir *Dir, r Rotation) *Rotator {
 func (r *Rotator) Frame(f *capture.Frame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	const around = 32 + 3 // the Enhanced Packet Block of the pcapng draft's 4.3
 	if r.file != nil && (r.old(f.Time) || r.file.w.Size()+int64(len(f.Data))+around > r.rotation.Octets) {
 		r.finish()
 	}

@@ -3,6 +3,7 @@ package evidence
 import (
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
@@ -185,9 +186,7 @@ func (s *Store) flow(to []uint64, k analyzer.Key, first uint64) []uint64 {
 		}
 		n = e.prev
 	}
-	for i, j := begin, len(to)-1; i < j; i, j = i+1, j-1 {
-		to[i], to[j] = to[j], to[i]
-	}
+	slices.Reverse(to[begin:])
 	return to
 }
 

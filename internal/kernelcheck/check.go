@@ -1,6 +1,7 @@
 package kernelcheck
 
 import (
+	"cmp"
 	"iter"
 	"net/netip"
 	"time"
@@ -141,7 +142,7 @@ func (r *round) without(f *Flow, s analyzer.Side, local, remote netip.AddrPort) 
 		r.result.Excused[state.String()+" without a socket"]++
 		return
 	case analyzer.FinWait2:
-		if age > int64(orElse(r.FinTimeout, 60*time.Second)) {
+		if age > int64(cmp.Or(max(r.FinTimeout, 0), 60*time.Second)) {
 			r.result.Excused[state.String()+" without a socket"]++
 			return
 		}
@@ -252,14 +253,7 @@ func (r *round) slack(f *Flow, s *sockets.Socket) int64 {
 	if s != nil {
 		rtt = max(rtt, int64(s.Info.RTT))
 	}
-	return int64(orElse(r.Lag, 200*time.Millisecond)) + rtt + r.dump.End - r.dump.Start
-}
-
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return otherwise
+	return int64(cmp.Or(max(r.Lag, 0), 200*time.Millisecond)) + rtt + r.dump.End - r.dump.Start
 }
 
 // known returns for how long something has been, or 0 where it is not known

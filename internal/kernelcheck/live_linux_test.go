@@ -6,8 +6,6 @@ import (
 	"io"
 	"maps"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 	"github.com/tcpflow-states/tcpflow-states/capture"
+	"github.com/tcpflow-states/tcpflow-states/internal/netns"
 	"github.com/tcpflow-states/tcpflow-states/internal/sockets"
 )
 
@@ -27,31 +26,6 @@ func must[T any](v T, err error) func(*testing.T) T {
 			t.Fatal(err)
 		}
 		return v
-	}
-}
-
-// inNamespace runs the rest of a test on a thread in a network namespace of its
-// own, where only its loopback interface is.
-func inNamespace(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread()
-	back := must(os.Open("/proc/thread-self/ns/net"))(t)
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		t.Skipf("SKIPPED: making a network namespace needs root (CAP_SYS_ADMIN): %v", err)
-	}
-	t.Cleanup(func() {
-		if unix.Setns(int(back.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-		back.Close()
-	})
-	fd := must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))(t)
-	defer unix.Close(fd)
-	lo := must(unix.NewIfreq("lo"))(t)
-	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -109,7 +83,7 @@ func (x *tap) flows(t *testing.T) map[int]Flow {
 // the kernel says; the one that it threw away without a packet is found; and so
 // is the one that is older than the capture.
 func TestBesideTheKernel(t *testing.T) {
-	inNamespace(t)
+	netns.Enter(t)
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer listener.Close()
 	connect := func() (c, s *net.TCPConn) {

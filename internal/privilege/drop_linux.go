@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/shell"
 )
 
 // Drop gives up all but what o keeps, on every thread and for good. After an
@@ -234,7 +236,7 @@ func setCapabilities(set uint64) error {
 func usable(o Options) error {
 	for _, path := range o.Write {
 		if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			return fmt.Errorf("writing to %s as user %d: %w: chown %d %s", path, os.Geteuid(), err, os.Geteuid(), shellQuote(path))
+			return fmt.Errorf("writing to %s as user %d: %w: chown %d %s", path, os.Geteuid(), err, os.Geteuid(), shell.Word(path))
 		}
 	}
 	for _, path := range o.Read {

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/shell"
 )
 
 // Options say what stays. The zero value gives up all that can be given up, but
@@ -167,18 +169,7 @@ func (p *place) ownCapability(before string) string {
 	case strings.Contains(p.executable, "/go-build"):
 		return before + "go run makes a new file each time: go build ./cmd/tcpflow-states, and then\n  sudo setcap cap_net_raw+ep ./tcpflow-states"
 	case p.bounded || p.container != "" && p.noNewPrivs:
-		return before + "the image's file must have it too: RUN setcap cap_net_raw+ep " + shellQuote(p.executable)
+		return before + "the image's file must have it too: RUN setcap cap_net_raw+ep " + shell.Word(p.executable)
 	}
-	return before + "once and for all\n  sudo setcap cap_net_raw+ep " + shellQuote(p.executable)
-}
-
-// shellQuote spells a path for a shell.
-func shellQuote(path string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+@%,:=", r)
-	}
-	if path != "" && strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return before + "once and for all\n  sudo setcap cap_net_raw+ep " + shell.Word(p.executable)
 }

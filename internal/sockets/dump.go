@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
 )
@@ -143,12 +144,8 @@ func (d *Dump) has(namespace uint64, a netip.Addr) bool {
 		return true
 	}
 	for i := range d.Namespaces {
-		if n := &d.Namespaces[i]; n.ID == namespace {
-			for _, own := range n.Addrs {
-				if own == a {
-					return true
-				}
-			}
+		if n := &d.Namespaces[i]; n.ID == namespace && slices.Contains(n.Addrs, a) {
+			return true
 		}
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/internal/netns"
 )
 
 // childEnv makes this test's binary a child that holds a connection in another
@@ -32,7 +33,9 @@ func TestMain(m *testing.M) {
 // parent to close the pipe.
 func child() {
 	t := &testing.B{} // for the helpers; a failure panics, and the parent sees no ends
-	raiseLoopback(t)
+	if err := netns.RaiseLoopback(); err != nil {
+		t.Fatal(err)
+	}
 	l := check(net.Listen("tcp", "127.0.0.1:0"))(t)
 	c := check(net.Dial("tcp", l.Addr().String()))(t)
 	s := check(l.Accept())(t)
@@ -183,7 +186,7 @@ func inCrowd(b *testing.B) *host {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); limit.Cur < 15100 {
 		b.Skipf("SKIPPED: 15,100 descriptors are needed, and %d are allowed", limit.Cur)
 	}
-	inNamespace(b)
+	netns.Enter(b)
 	crowd(b)
 	return check(newHost(Options{}))(b)
 }

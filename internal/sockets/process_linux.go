@@ -34,16 +34,13 @@ func (h *host) scan(last *scan) (*scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	pids := make([]int, 0, len(entries))
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
 	seen := map[uint64]bool{}
-	for _, pid := range pids {
-		sc.namespace(pid, seen)
-		if err := sc.descriptors(pid); errors.Is(err, fs.ErrPermission) {
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue // it is of no process
+		}
+		if err := sc.descriptors(pid, sc.namespace(pid, seen)); errors.Is(err, fs.ErrPermission) {
 			sc.now.hidden++
 		}
 	}
@@ -51,15 +48,16 @@ func (h *host) scan(last *scan) (*scan, error) {
 	return sc.now, nil
 }
 
-// namespace notes the network namespace of a process, the first of those that
-// are in it.
-func (sc *scanner) namespace(pid int, seen map[uint64]bool) {
+// namespace returns the network namespace of a process, 0 where it may not be
+// seen, and notes it for the first of those that are in it.
+func (sc *scanner) namespace(pid int, seen map[uint64]bool) uint64 {
 	path := filepath.Join(sc.host.proc, strconv.Itoa(pid), "ns", "net")
 	id, ok := bracketed(sc.readlink(path), "net:[")
 	if ok && !seen[id] {
 		seen[id] = true
 		sc.now.namespaces = append(sc.now.namespaces, Namespace{ID: id, path: path})
 	}
+	return id
 }
 
 // namedNamespaces are where ip-netns(8) and docker bind namespaces to names:
@@ -99,8 +97,8 @@ func (sc *scanner) name(n Namespace, seen map[uint64]bool) {
 	}
 }
 
-// descriptors notes the sockets that a process has open.
-func (sc *scanner) descriptors(pid int) error {
+// descriptors notes the sockets that a process of a network namespace has open.
+func (sc *scanner) descriptors(pid int, namespace uint64) error {
 	path := filepath.Join(sc.host.proc, strconv.Itoa(pid), "fd")
 	dir, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -130,7 +128,7 @@ func (sc *scanner) descriptors(pid int) error {
 				continue // a file, or closed meanwhile
 			}
 			if p == nil {
-				p = sc.process(pid)
+				p = sc.process(pid, namespace)
 			}
 			sc.hold(uint32(inode), p)
 		}
@@ -154,20 +152,19 @@ func (sc *scanner) hold(inode uint32, p *Process) {
 }
 
 // process returns what /proc says of a process.
-func (sc *scanner) process(pid int) *Process {
+func (sc *scanner) process(pid int, namespace uint64) *Process {
 	comm, start := sc.stat(pid)
 	if p := sc.last.processes[pid]; p != nil && p.start == start && p.comm == comm {
 		sc.now.processes[pid] = p
 		return p
 	}
 	cmdline := sc.read(pid, "cmdline", 4<<10)
-	p := &Process{PID: pid, start: start, comm: comm, Command: command(comm, cmdline), Cmdline: joined(cmdline),
+	p := &Process{PID: pid, Namespace: namespace, start: start, comm: comm, Command: command(comm, cmdline), Cmdline: joined(cmdline),
 		UID: effectiveUID(sc.read(pid, "status", 8<<10)), Cgroup: clean(pathIn(sc.read(pid, "cgroup", 16<<10)))}
 	p.Container = containerOf(p.Cgroup)
 	if p.Container.PodUID != "" || p.Container.ID != "" {
 		p.Pod = podName(sc.read(pid, "environ", 64<<10), sc.node)
 	}
-	p.Namespace, _ = bracketed(sc.readlink(filepath.Join(sc.host.proc, strconv.Itoa(pid), "ns", "net")), "net:[")
 	sc.now.processes[pid] = p
 	return p
 }

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,42 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpflow-states/tcpflow-states/analyzer"
+	"github.com/tcpflow-states/tcpflow-states/internal/netns"
 )
 
 var record = flag.Bool("record", false, "write testdata/states.hex from this kernel's answers")
-
-// inNamespace runs the rest of a test on a thread in a network namespace of its
-// own, where only its loopback interface is.
-func inNamespace(t testing.TB) {
-	t.Helper()
-	runtime.LockOSThread()
-	back, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		t.Skipf("SKIPPED: making a network namespace needs root (CAP_SYS_ADMIN): %v", err)
-	}
-	t.Cleanup(func() {
-		if unix.Setns(int(back.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-		back.Close()
-	})
-	raiseLoopback(t)
-}
-
-func raiseLoopback(t testing.TB) {
-	t.Helper()
-	fd := check(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))(t)
-	defer unix.Close(fd)
-	lo := check(unix.NewIfreq("lo"))(t)
-	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // check returns a value, and fails the test where there is an error instead.
 func check[T any](v T, err error) func(testing.TB) T {
@@ -271,7 +238,7 @@ func stateOfFD(t testing.TB, fd int) analyzer.State {
 
 // Sockets of every state are found, as what they are and as this process's.
 func TestStates(t *testing.T) {
-	inNamespace(t)
+	netns.Enter(t)
 	c := check(NewCache(Options{OnlyOwn: true, Info: true}))(t)
 	want := world(t, c)
 	var d *Dump

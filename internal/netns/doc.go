@@ -1,0 +1,3 @@
+// Package netns gives a test a network namespace of its own. It is for tests
+// alone.
+package netns
