@@ -95,6 +95,7 @@ func TestSeveralKeepFlows(t *testing.T) {
 					}
 				}
 			}
+			counted(t, sent, sources...)
 			where := map[uint16]int{}
 			used := map[int]bool{}
 			for i, s := range sources {
@@ -138,6 +139,7 @@ func TestSeveralDownUp(t *testing.T) {
 	for i := range uint16(64) {
 		to.send(ether(ipv4, segment(flow{40000 + i, 80}, 0, 0)))
 	}
+	counted(t, 64, sources...)
 	total := 0
 	for i, s := range sources {
 		n := 0

@@ -193,6 +193,7 @@ func TestLoopback(t *testing.T) {
 		for n := range 20 {
 			to.send(numbered(n))
 		}
+		counted(t, 20, s)
 		if got := sequences(t, s); len(got) != 20 {
 			t.Errorf("%s: %d of 20 frames: %v", name, len(got), got)
 		}
@@ -239,6 +240,7 @@ func TestStop(t *testing.T) {
 		for n := range 30 {
 			to.send(numbered(n))
 		}
+		counted(t, 30, s)
 		if got := sequences(t, s); len(got) != 30 {
 			t.Errorf("%d of 30 frames", len(got))
 		}

@@ -198,6 +198,24 @@ func read(t *testing.T, s Source, take func(*capture.Packet) (done bool)) error 
 	}
 }
 
+// counted waits until the kernel has so many frames for the sources together: what
+// was sent need not have come yet.
+func counted(t *testing.T, frames int, sources ...Source) {
+	t.Helper()
+	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		n := 0
+		for _, s := range sources {
+			n += int(s.Counters().Frames)
+		}
+		if n >= frames {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d frames have come", n, frames)
+		}
+	}
+}
+
 // stopped stops the source and reads the rest.
 func stopped(t *testing.T, s Source, take func(*capture.Packet)) {
 	t.Helper()

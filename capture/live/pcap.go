@@ -29,6 +29,9 @@ const (
 	readTimeout = 50 * time.Millisecond
 	// lag is how long a frame may have been captured before it can be read.
 	lag = 3 * readTimeout
+	// drain is how long the last frames are waited for at the end: one quiet
+	// readTimeout is no sign, since the kernel holds a frame for up to two.
+	drain = 2 * lag
 )
 
 // handle is the Source of a libpcap handle.
@@ -200,8 +203,9 @@ func (s *handle) Next(p *capture.Packet) error {
 				s.tick(p, info.Timestamp)
 				return nil
 			}
-		case err == nil || idle && stopped != 0:
+		case err == nil || idle && stopped != 0 && time.Since(time.Unix(0, stopped)) >= drain:
 			s.finish(io.EOF) // all that was captured before Stop is read
+		case idle && stopped != 0: // the kernel may still hold some back
 		case !idle:
 			s.finish(s.broken(err))
 		case time.Since(s.ticked) >= s.c.Tick:

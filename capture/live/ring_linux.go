@@ -34,7 +34,7 @@ const (
 	lag = 3 * retire
 	// drain is how long the last frames are waited for at the end, looking every
 	// drainLook.
-	drain, drainLook = lag, 5 * time.Millisecond
+	drain, drainLook = 2 * lag, 5 * time.Millisecond
 )
 
 // ring is the Source of one socket.

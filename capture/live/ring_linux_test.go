@@ -57,6 +57,7 @@ func TestAny(t *testing.T) {
 			want = append(want[1:], "vc 4", "vd 4")
 		}
 		slices.Sort(want)
+		counted(t, len(want), s)
 		var got []string
 		stopped(t, s, func(p *capture.Packet) {
 			got = append(got, s.Links()[p.Segment.Link].Interface+" "+string(rune('0'+p.Segment.Seq)))
@@ -170,6 +171,7 @@ func TestDownUp(t *testing.T) {
 	noticed(t, s, &told, "vb is up again")
 	running(t, "va")
 	sendOn(t, "va").send(numbered(5))
+	counted(t, 1, s)
 	if got := sequences(t, s); !slices.Equal(got, []uint32{5}) {
 		t.Errorf("%v after it came up again", got)
 	}
@@ -186,6 +188,7 @@ func TestRemoved(t *testing.T) {
 	for n := range 100 {
 		to.send(numbered(n))
 	}
+	counted(t, 100, s)
 	ip(t, "link del vb")
 	n := 0
 	err := read(t, s, func(*capture.Packet) bool { n++; return false })
@@ -219,6 +222,7 @@ func TestAwaitReturn(t *testing.T) {
 	if out := output(t, "ip -d link show vb"); !strings.Contains(out, "promiscuity 1") {
 		t.Errorf("not promiscuous: %s", out)
 	}
+	counted(t, 1, s)
 	if got := sequences(t, s); !slices.Equal(got, []uint32{5}) {
 		t.Errorf("%v after it came back", got)
 	}
@@ -237,6 +241,7 @@ func TestDropped(t *testing.T) {
 	for n := range count {
 		to.send(numbered(n))
 	}
+	counted(t, count, s)
 	c := s.Counters()
 	if c.Frames != count || c.Dropped == 0 || c.Freezes == 0 || c.Full != 1 {
 		t.Errorf("%+v after %d frames", c, count)
