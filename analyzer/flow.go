@@ -1,6 +1,9 @@
 package analyzer
 
-import "net/netip"
+import (
+	"iter"
+	"net/netip"
+)
 
 // Side is one end of a flow: an index that follows address order and never
 // changes. Which side opened the flow is learnt (Flow.Client).
@@ -257,6 +260,18 @@ func (f *Flow) Silent(s Side) int64 {
 	return -1
 }
 
+// Believed goes through the history of a side as the whole capture lets us believe
+// it: its transitions without those that were taken back, in their order.
+func (f *Flow) Believed(s Side) iter.Seq[*Transition] {
+	return func(yield func(*Transition) bool) {
+		for i := range f.Transitions {
+			if t := &f.Transitions[i]; t.Side == s && t.Withdrawn == nil && !yield(t) {
+				return
+			}
+		}
+	}
+}
+
 // StateAt returns the state that a side was in at an instant (ns since
 // 1970-01-01 UTC), as the whole capture lets us believe it, with its basis and
 // since when: 0 when the side had not changed state yet.
@@ -264,11 +279,7 @@ func (f *Flow) StateAt(s Side, at int64) (st State, basis Basis, since int64) {
 	e := &f.Sides[s]
 	st, basis = e.State, e.Basis
 	moved := false
-	for i := range f.Transitions {
-		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != nil {
-			continue
-		}
+	for t := range f.Believed(s) {
 		if !moved {
 			st, basis, moved = t.From, Assumed, true
 		}

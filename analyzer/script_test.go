@@ -15,11 +15,10 @@ import (
 // A segment script is a connection as tcpdump prints it and, below a line of
 // dashes, what the tracker must say. testdata/README.txt has the format.
 //
-// Every script runs five times, and again with one flow awake at a time, so that
-// all others are packed, and with no segment predicted: as written; with the addresses of a and b
-// swapped, which may swap sides and nothing else; with each side's sequence
-// numbers moved so that they wrap within the script; and with both moved. With
-// -short it runs once, as written.
+// Every script runs five times: as written; with the addresses of a and b swapped,
+// which may swap sides and nothing else; with each side's sequence numbers moved so
+// that they wrap within the script; and with both moved. And again in all the modes
+// below. With -short it runs once, as written.
 
 func TestScripts(t *testing.T) {
 	if testing.Short() {
@@ -230,11 +229,7 @@ func (r *result) found(who string, n *analyzer.Finding) {
 func believed(f *analyzer.Flow, s analyzer.Side) (text, broken string) {
 	var words []string
 	at := analyzer.Unknown
-	for i := range f.Transitions {
-		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != nil {
-			continue
-		}
+	for t := range f.Believed(s) {
 		if len(words) == 0 {
 			words = append(words, t.From.String())
 		} else if t.From != at && broken == "" {

@@ -106,14 +106,7 @@ func (f *Flow) moved(s Side) bool {
 }
 
 // reached reports whether a side was believed to enter a state.
-func (f *Flow) reached(s Side, st State) bool {
-	for i := range f.Transitions {
-		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == nil {
-			return true
-		}
-	}
-	return false
-}
+func (f *Flow) reached(s Side, st State) bool { return f.entered(s, st) != nil }
 
 // took reports whether a transition of that kind is believed, of either side.
 func (f *Flow) took(on Event) bool {

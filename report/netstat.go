@@ -163,11 +163,9 @@ func (c *Census) Add(f *analyzer.Flow) {
 		}
 		first, _, _ := f.StateAt(side, at-1)
 		enter(first, at)
-		for i := range f.Transitions {
-			if t := &f.Transitions[i]; t.Side == side && t.Withdrawn == nil {
-				at = max(at, t.Time)
-				enter(t.To, at)
-			}
+		for t := range f.Believed(side) {
+			at = max(at, t.Time)
+			enter(t.To, at)
 		}
 	}
 }

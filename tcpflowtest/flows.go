@@ -250,11 +250,7 @@ func (fs *Flows) Never(side Side, state analyzer.State) *Flows {
 // history is the states of one side, as the whole capture lets us believe it.
 func history(f *analyzer.Flow, side Side) (states []analyzer.State) {
 	s := side.of(f)
-	for i := range f.Transitions {
-		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != nil {
-			continue
-		}
+	for t := range f.Believed(s) {
 		if states == nil {
 			states = append(states, t.From)
 		}

@@ -203,11 +203,14 @@ func (s *handle) Next(p *capture.Packet) error {
 				s.tick(p, info.Timestamp)
 				return nil
 			}
-		case err == nil || idle && stopped != 0 && time.Since(time.Unix(0, stopped)) >= drain:
-			s.finish(io.EOF) // all that was captured before Stop is read
-		case idle && stopped != 0: // the kernel may still hold some back
+		case err == nil: // all that was captured before Stop is read
+			s.finish(io.EOF)
 		case !idle:
 			s.finish(s.broken(err))
+		case stopped != 0:
+			if time.Since(time.Unix(0, stopped)) >= drain {
+				s.finish(io.EOF)
+			}
 		case time.Since(s.ticked) >= s.c.Tick:
 			s.tick(p, time.Now().Add(-lag))
 			return nil

@@ -158,13 +158,11 @@ func lapsed(t *analyzer.Transition) bool {
 
 // final is the state of a side at the end, TIME_WAIT where that has only run out.
 func final(f *analyzer.Flow, s analyzer.Side) analyzer.State {
-	for i := len(f.Transitions) - 1; i >= 0; i-- {
-		if t := &f.Transitions[i]; t.Side == s && t.Withdrawn == nil {
-			if lapsed(t) {
-				return analyzer.TimeWait
-			}
-			break
-		}
+	var last *analyzer.Transition
+	for last = range f.Believed(s) {
+	}
+	if last != nil && lapsed(last) {
+		return analyzer.TimeWait
 	}
 	return f.Sides[s].State
 }
@@ -190,9 +188,8 @@ const between = 0xff
 // appendStates appends the states of one side, an octet each.
 func appendStates(b []byte, f *analyzer.Flow, s analyzer.Side) []byte {
 	from := len(b)
-	for i := range f.Transitions {
-		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != nil || lapsed(t) || len(b)-from >= maxStates {
+	for t := range f.Believed(s) {
+		if lapsed(t) || len(b)-from >= maxStates {
 			continue
 		}
 		if len(b) == from {

@@ -90,11 +90,7 @@ func roleOf(f *analyzer.Flow, s analyzer.Side) string {
 // believed appends the history of a side: the state before its first transition,
 // and where each that was not taken back leads.
 func believed(list []Move, f *analyzer.Flow, s analyzer.Side) []Move {
-	for i := range f.Transitions {
-		t := &f.Transitions[i]
-		if t.Side != s || t.Withdrawn != nil {
-			continue
-		}
+	for t := range f.Believed(s) {
 		if len(list) == 0 {
 			list = append(list, Move{State: t.From, Basis: analyzer.Assumed})
 		}

@@ -150,9 +150,8 @@ func TestMix(t *testing.T) {
 // CLOSED of a port that refuses.
 func history(f *analyzer.Flow, s analyzer.Side) States {
 	h := States{}
-	for _, tr := range f.Transitions {
-		if tr.Side == s && tr.Withdrawn == nil && tr.Trigger != analyzer.Timeout &&
-			!(tr.From == analyzer.Listen && tr.To == analyzer.Closed) {
+	for tr := range f.Believed(s) {
+		if tr.Trigger != analyzer.Timeout && !(tr.From == analyzer.Listen && tr.To == analyzer.Closed) {
 			h = append(h, tr.To)
 		}
 	}
