@@ -200,14 +200,15 @@ func (f *Flow) who(s Side) string {
 }
 
 // entered returns the last transition by which a side is believed to have come
-// into a state, or nil.
-func (f *Flow) entered(s Side, st State) (last *Transition) {
-	for t := range f.Believed(s) {
-		if t.To == st {
-			last = t
+// into a state, or nil. It looks from the end, and not through Believed: detectors
+// ask for every flow, mostly for what came last.
+func (f *Flow) entered(s Side, st State) *Transition {
+	for i := len(f.Transitions) - 1; i >= 0; i-- {
+		if t := &f.Transitions[i]; t.Side == s && t.To == st && t.Withdrawn == nil {
+			return t
 		}
 	}
-	return last
+	return nil
 }
 
 // overdue compares how long something unfinished has lasted with the limit of
