@@ -8,46 +8,24 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/tmuxtest"
 )
 
-// screen is a terminal of 100 columns and 30 lines, with a shell in it.
+// screen is a terminal of 100 columns and 30 lines.
 type screen struct {
-	t      *testing.T
-	socket string
+	*tmuxtest.Terminal
+	t *testing.T
 }
 
 func newScreen(t *testing.T) *screen {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("SKIPPED: no tmux on this machine: --top is not looked at in a real terminal")
-	}
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: not root: nothing can be captured, --top is not looked at")
 	}
-	s := &screen{t, filepath.Join(t.TempDir(), "tmux")}
-	s.tmux("new-session", "-d", "-x", "100", "-y", "30", "sh")
-	t.Cleanup(func() { _ = exec.Command("tmux", "-S", s.socket, "kill-server").Run() })
-	s.tmux("set", "-g", "status", "off")
-	s.tmux("resize-window", "-x", "100", "-y", "30")
-	return s
-}
-
-func (s *screen) tmux(args ...string) string {
-	s.t.Helper()
-	out, err := exec.Command("tmux", append([]string{"-u", "-S", s.socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("tmux %q: %v: %s", args, err, out)
-	}
-	return string(out)
-}
-
-// types sends text or keys.
-func (s *screen) types(keys ...string) {
-	s.t.Helper()
-	s.tmux(append([]string{"send-keys"}, keys...)...)
+	return &screen{tmuxtest.New(t, 100, 30), t}
 }
 
 // sees waits until all texts are on the screen, for twenty seconds at most.
@@ -55,7 +33,7 @@ func (s *screen) sees(step string, texts ...string) (all string) {
 	s.t.Helper()
 	missing := ""
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		all, missing = s.tmux("capture-pane", "-p"), ""
+		all, missing = s.Text(), ""
 		for _, text := range texts {
 			if !strings.Contains(all, text) {
 				missing = text
@@ -69,13 +47,11 @@ func (s *screen) sees(step string, texts ...string) (all string) {
 	return ""
 }
 
-// isLeft checks that the terminal is as it was.
+// isLeft checks that the terminal is as it was, and echoes.
 func (s *screen) isLeft(step string) {
 	s.t.Helper()
-	if mode := s.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); mode != "0 1\n" {
-		s.t.Errorf("%s: alternate screen, cursor: %q, want 0 1", step, mode)
-	}
-	s.types("clear; stty -a | tr ';' '\\n' | grep -c -w -e '-echo' -e '-icanon'; echo done", "Enter")
+	s.Restored(step)
+	s.Type("clear; stty -a | tr ';' '\\n' | grep -c -w -e '-echo' -e '-icanon'; echo done", "Enter")
 	if all := s.sees(step, "\ndone\n"); !strings.HasPrefix(strings.TrimSpace(all), "0") {
 		s.t.Errorf("%s: the terminal does not echo:\n%s", step, all)
 	}
@@ -118,17 +94,17 @@ func TestTopLive(t *testing.T) {
 	server := "127.0.0.1:" + strconv.Itoa(port)
 	pid := filepath.Join(t.TempDir(), "pid")
 	start := func(flags string) {
-		s.types(fmt.Sprintf("clear; sh -c 'echo $$ >%s; exec %s live -i lo -f \"tcp port %d\" --top --stuck-after 1s %s'; echo exit $?", pid, command, port, flags), "Enter")
+		s.Type(fmt.Sprintf("clear; sh -c 'echo $$ >%s; exec %s live -i lo -f \"tcp port %d\" --top --stuck-after 1s %s'; echo exit $?", pid, command, port, flags), "Enter")
 	}
 	start("-v")
 	s.sees("begun", "no side is stuck", "LISTENERS")
 	close(begun)
 	s.sees("stuck", "STUCK FLOWS 1 ", server, "CLOSE_WAIT", "server FIN", "stuck-close-wait")
-	s.types("Enter")
+	s.Type("Enter")
 	s.sees("ladder", "flow 0", "owes: server FIN", "segments that are not drawn", "now")
-	s.types("Escape") // with q at once it would be alt+q
+	s.Type("Escape") // with q at once it would be alt+q
 	s.sees("back", "STUCK FLOWS 1 ")
-	s.types("q")
+	s.Type("q")
 	s.sees("left by q", "Findings: 1 error", "half-closed", "exit 0")
 	s.isLeft("left by q")
 
@@ -139,23 +115,7 @@ func TestTopLive(t *testing.T) {
 
 	start("")
 	s.sees("and again", "no side is stuck")
-	stopProcess(t, pid)
+	tmuxtest.Terminate(t, pid)
 	s.sees("left by SIGTERM", "no TCP flow", "exit 0")
 	s.isLeft("left by SIGTERM")
-}
-
-// stopProcess sends SIGTERM to the process whose number is in the file.
-func stopProcess(t *testing.T, file string) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tcpflow-states/tcpflow-states/internal/tmuxtest"
 )
 
 // asProgram makes the test binary the program that a terminal shows.
@@ -46,26 +46,11 @@ func (s *minuteLong) Snapshot(ctx context.Context, w Want) (Snapshot, error) {
 // TestTerminal looks at a real terminal, of both sizes: keys arrive, a resize is
 // followed, the screen is left as it was.
 func TestTerminal(t *testing.T) {
-	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("SKIPPED: no tmux on this machine: the view is not looked at in a real terminal")
-	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(t.TempDir(), "tmux")
-	tmux := func(args ...string) string {
-		out, err := exec.Command("tmux", append([]string{"-u", "-S", socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("tmux %q: %v: %s", args, err, out)
-		}
-		return string(out)
-	}
-	tmux("new-session", "-d", "-x", "80", "-y", "24", "sh")
-	t.Cleanup(func() { _ = exec.Command("tmux", "-S", socket, "kill-server").Run() })
-	tmux("set", "-g", "status", "off")
-	tmux("resize-window", "-x", "80", "-y", "24")
-
+	term := tmuxtest.New(t, 80, 24)
 	sees := func(name string) {
 		t.Helper()
 		want, err := os.ReadFile(filepath.Join("testdata", name))
@@ -73,64 +58,42 @@ func TestTerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaits(t, name, string(want), func() string {
-			seen := trimmed(strings.TrimSuffix(tmux("capture-pane", "-p"), "\n"))
+			seen := trimmed(strings.TrimSuffix(term.Text(), "\n"))
 			return strings.ReplaceAll(seen, "one every 1ms", "one every 1s") // the test is in a hurry
 		})
 	}
-	tmux("send-keys", "clear; "+asProgram+"=1 "+self, "Enter")
+	term.Type("clear; "+asProgram+"=1 "+self, "Enter")
 	sees("overview.80x24.txt")
-	tmux("send-keys", "Down", "j")
+	term.Type("Down", "j")
 	sees("chosen.80x24.txt")
-	tmux("send-keys", "k", "Up", "?")
+	term.Type("k", "Up", "?")
 	sees("help.80x24.txt")
-	tmux("resize-window", "-x", "160", "-y", "48")
-	tmux("send-keys", "Escape")
+	term.Resize(160, 48)
+	term.Type("Escape")
 	sees("overview.160x48.txt")
-	if colored := tmux("capture-pane", "-p", "-e"); !strings.Contains(colored, "\x1b[31m") {
+	if colored := term.Colored(); !strings.Contains(colored, "\x1b[31m") {
 		t.Errorf("nothing is red:\n%q", colored)
 	}
-	left := func() {
+	left := func(how string) {
 		t.Helper()
 		awaits(t, "the shell's screen", "left: <nil>", func() string {
-			for l := range strings.Lines(tmux("capture-pane", "-p")) {
+			for l := range strings.Lines(term.Text()) {
 				if strings.HasPrefix(l, "left:") {
 					return strings.TrimSpace(l)
 				}
 			}
 			return ""
 		})
-		if mode := tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"); mode != "0 1\n" {
-			t.Errorf("alternate screen, cursor: %q, want 0 1", mode)
-		}
+		term.Restored(how)
 	}
-	tmux("send-keys", "q")
-	left()
+	term.Type("q")
+	left("by q")
 
 	pid := filepath.Join(t.TempDir(), "pid")
-	tmux("send-keys", "clear; sh -c 'echo $$ >"+pid+"; "+asProgram+"=1 exec "+self+"'", "Enter")
+	term.Type("clear; sh -c 'echo $$ >"+pid+"; "+asProgram+"=1 exec "+self+"'", "Enter")
 	sees("overview.160x48.txt")
-	terminate(t, pid)
-	left()
-}
-
-// terminate sends SIGTERM to the process whose number is in the file.
-func terminate(t *testing.T, file string) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	tmuxtest.Terminate(t, pid)
+	left("by SIGTERM")
 }
 
 // awaits waits until the terminal has what is wanted, for ten seconds at most.
